@@ -1,0 +1,56 @@
+/**
+ * The one error class of the package.
+ *
+ * `code` is stable and starts with `ERR_`; the message names the value seen, the value expected and the next step.
+ * Errors thrown by the native core arrive as the same class.
+ */
+export class FlesError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'FlesError';
+    this.code = code;
+  }
+}
+
+/** The message of anything that was thrown, without a stack trace. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Wraps a file system error so that it names the path and what to do; other errors pass unchanged. */
+export function fileError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  switch (code) {
+    case 'ENOENT':
+      return new FlesError('ERR_FILE_NOT_FOUND', `${path} does not exist; check the path`, { cause: error });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new FlesError('ERR_FILE_ACCESS', `${path} cannot be opened (${code}); check its permissions`, {
+        cause: error,
+      });
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new FlesError('ERR_DISK_FULL', `no space left while writing ${path}; free some space and run again`, {
+        cause: error,
+      });
+    case 'EISDIR':
+    case 'ENOTDIR':
+      return new FlesError(
+        'ERR_FILE_KIND',
+        `${path}: a file was expected where a directory is, or the reverse (${code})`,
+        {
+          cause: error,
+        },
+      );
+    default:
+      return error;
+  }
+}
+
+/** Throws the `AbortError` of an aborted signal; does nothing otherwise. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  signal?.throwIfAborted();
+}

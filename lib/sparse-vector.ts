@@ -1,0 +1,80 @@
+/** A term that two sparse vectors share, with the product of its weights. */
+export interface SharedTerm {
+  term: string;
+  /** Weight in the vector that `explain` was called on. */
+  weight: number;
+  /** Weight in the other vector. */
+  otherWeight: number;
+  product: number;
+}
+
+/**
+ * A sparse vector over a vocabulary: term ids ascending, each with a weight > 0.
+ *
+ * `terms[i]` is an index into `vocabulary`, `weights[i]` its weight (float32).
+ */
+export class SparseVector {
+  readonly terms: Uint32Array;
+  readonly weights: Float32Array;
+  /** The strings that term ids stand for; shared by all vectors of one encoder. */
+  readonly vocabulary: readonly string[];
+
+  constructor(terms: Uint32Array, weights: Float32Array, vocabulary: readonly string[]) {
+    this.terms = terms;
+    this.weights = weights;
+    this.vocabulary = vocabulary;
+  }
+
+  /** Number of non-zero terms. */
+  get nnz(): number {
+    return this.terms.length;
+  }
+
+  /** `{term: weight}`, heaviest first; equal weights keep the order of term ids. */
+  toObject(): Record<string, number> {
+    const order = Array.from(this.terms.keys()).sort((a, b) => this.weights[b]! - this.weights[a]!);
+    // Object.fromEntries would move integer-like terms ("2019") to the front, so such keys lose their place by weight
+    // in any plain object; use `entries()` where the order matters.
+    return Object.fromEntries(order.map((i) => [this.term(i), this.weights[i]!]));
+  }
+
+  /** `[term, weight]` pairs, heaviest first; equal weights keep the order of term ids. */
+  entries(): [string, number][] {
+    const order = Array.from(this.terms.keys()).sort((a, b) => this.weights[b]! - this.weights[a]!);
+    return order.map((i) => [this.term(i), this.weights[i]!]);
+  }
+
+  /** Inner product with a vector over the same vocabulary, accumulated in float64. */
+  dot(other: SparseVector): number {
+    let sum = 0;
+    for (const [i, j] of this.shared(other)) sum += this.weights[i]! * other.weights[j]!;
+    return sum;
+  }
+
+  /** The shared terms with their products, largest product first: why two texts match. Their sum is `dot(other)`. */
+  explain(other: SparseVector): SharedTerm[] {
+    const shared: SharedTerm[] = [];
+    for (const [i, j] of this.shared(other)) {
+      const weight = this.weights[i]!;
+      const otherWeight = other.weights[j]!;
+      shared.push({ term: this.term(i), weight, otherWeight, product: weight * otherWeight });
+    }
+    return shared.sort((a, b) => b.product - a.product);
+  }
+
+  private term(i: number): string {
+    return this.vocabulary[this.terms[i]!]!;
+  }
+
+  private *shared(other: SparseVector): Generator<[number, number]> {
+    let i = 0;
+    let j = 0;
+    while (i < this.terms.length && j < other.terms.length) {
+      const a = this.terms[i]!;
+      const b = other.terms[j]!;
+      if (a === b) yield [i, j];
+      if (a <= b) i++;
+      if (b <= a) j++;
+    }
+  }
+}

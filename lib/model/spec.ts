@@ -56,6 +56,8 @@ export interface ModelSpec {
   queryKind: QueryKind;
   /** The table of query weights; `readIdfTable` reads it. */
   idf?: { path: string; format: 'json' | 'safetensors' };
+  /** Texts put before every query and every document ('' for most models). */
+  prompts: { query: string; document: string };
   /** Absolute paths of the safetensors files. */
   files: string[];
   tensors: TensorPlace[];

@@ -1,0 +1,100 @@
+import { access, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FlesError } from '../errors';
+import { type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
+import type { Qrels } from './ranking';
+import { readQrels } from './trec';
+
+export interface BeirDocument {
+  id: string;
+  /** Empty when the record has none. */
+  title: string;
+  text: string;
+}
+
+/** A split of a data set in BEIR's layout. */
+export interface BeirDataset {
+  directory: string;
+  split: string;
+  /** Judgements of the split. */
+  qrels: Qrels;
+  /** Texts of the judged queries by id, in the order of the judgements. */
+  queries: Map<string, string>;
+  /** The corpus, read anew from the disk on every call, one document at a time. */
+  documents(options?: Pick<LineOptions, 'signal'>): AsyncGenerator<BeirDocument>;
+}
+
+/** What encoders see of a document: title and text in one. */
+export function documentText({ title, text }: Pick<BeirDocument, 'title' | 'text'>): string {
+  return `${title} ${text}`.trim();
+}
+
+/**
+ * Opens a folder in BEIR's layout (Thakur et al. 2021, arXiv:2104.08663): `corpus.jsonl` (`_id`, `title`, `text`),
+ * `queries.jsonl` (`_id`, `text`) and `qrels/SPLIT.tsv`. Judgements and queries are read now, the corpus when asked for.
+ * Documents that are judged but not in the corpus are allowed; they count as relevant and not found.
+ *
+ * Throws `ERR_SPLIT_NOT_FOUND` naming the splits that exist, `ERR_QUERY_NOT_FOUND` for a judged query without text, and
+ * what `readQrels` and `readTexts` throw.
+ */
+export async function readBeir(directory: string, split: string): Promise<BeirDataset> {
+  const qrels = await readSplit(directory, split);
+  const path = join(directory, 'queries.jsonl');
+  const texts = new Map<string, string>();
+  for await (const { id, text } of readTexts(path)) texts.set(id, text);
+  const queries = new Map<string, string>();
+  for (const id of qrels.keys()) {
+    const text = texts.get(id);
+    if (text === undefined) {
+      throw new FlesError(
+        'ERR_QUERY_NOT_FOUND',
+        `${path} has no query ${id}, which qrels/${split}.tsv judges; add it or remove its judgements`,
+      );
+    }
+    queries.set(id, text);
+  }
+  const documents = (options?: Pick<LineOptions, 'signal'>) => readTexts(join(directory, 'corpus.jsonl'), options);
+  return { directory, split, qrels, queries, documents };
+}
+
+/**
+ * The records of a corpus or a file of queries, one JSON object a line: `_id` (or `id`), `text` and, if it is there,
+ * `title`. Other fields are ignored.
+ *
+ * Throws `ERR_ID_DUPLICATE` for an id that comes a second time, `ERR_RECORD_FIELD`, and what `readJsonLines` throws.
+ */
+export async function* readTexts(source: LineSource, options: LineOptions = {}): AsyncGenerator<BeirDocument> {
+  const seen = new Set<string>();
+  for await (const line of readJsonLines(source, options)) {
+    const id = stringField(line, '_id' in line.value || !('id' in line.value) ? '_id' : 'id');
+    if (id === '')
+      throw new FlesError('ERR_RECORD_FIELD', `${line.where} has an empty id, expected at least 1 character`);
+    if (seen.has(id)) {
+      throw new FlesError(
+        'ERR_ID_DUPLICATE',
+        `${line.where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
+      );
+    }
+    seen.add(id);
+    const title = line.value.title === undefined ? '' : stringField(line, 'title');
+    yield { id, title, text: stringField(line, 'text') };
+  }
+}
+
+async function readSplit(directory: string, split: string): Promise<Qrels> {
+  const path = join(directory, 'qrels', `${split}.tsv`);
+  try {
+    await access(path);
+  } catch (error) {
+    const splits = await readdir(join(directory, 'qrels')).catch(() => []);
+    const known = splits.filter((file) => file.endsWith('.tsv')).map((file) => file.slice(0, -4));
+    throw new FlesError(
+      'ERR_SPLIT_NOT_FOUND',
+      known.length > 0
+        ? `${directory} has no split "${split}", expected one of ${known.sort().join(', ')}`
+        : `${directory} has no qrels/*.tsv, expected a folder in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/${split}.tsv)`,
+      { cause: error },
+    );
+  }
+  return readQrels(path);
+}

@@ -69,6 +69,8 @@ export interface ModelFixture {
   texts: string[];
   /** Token ids of each text. */
   tokens: number[][];
+  /** Terms of equal weight in every vector, ascending. */
+  tiedTerms: number[];
   /** The expected vector of each text, e.g. `float32.max`: a row of V weights or of C dimensions. */
   expected(name: `float${32 | 64}.${string}`): Float32Array[];
 }
@@ -80,12 +82,14 @@ export function readModelFixture(name: (typeof modelNames)[number]): ModelFixtur
     texts: { text: string; tokens: number[] }[];
   };
   const tensors = readSafetensors(join(root, `${name}.expected.safetensors`));
+  const vocabularySize = tensors.get('float32.max')!.shape[1]!;
   return {
     name,
     directory: join(root, name),
     maxLength,
     texts: texts.map((entry) => entry.text),
     tokens: texts.map((entry) => entry.tokens),
+    tiedTerms: [0, 1, 2, 3, 4].map((i) => Math.floor(vocabularySize / 5) * i + 9),
     expected: (vector) => texts.map((_, i) => row(tensors.get(vector)!, i)),
   };
 }

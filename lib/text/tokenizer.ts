@@ -124,8 +124,8 @@ export class Tokenizer {
         next.catch(() => {}); // thrown where it is awaited
       }
       for (const encoding of encodings) {
-        if (encoding.getLength() > limit) encoding.truncate(limit);
-        const ids = encoding.getIds();
+        const all = encoding.getIds();
+        const ids = all.length > limit ? all.slice(0, limit) : all;
         const at = offsets[begin]!;
         if (at + ids.length + 2 > tokens.length) tokens = grown(tokens, at + ids.length + 2);
         offsets[++begin] = at + write(ids, tokens, at);

@@ -1,0 +1,46 @@
+// The seam: what a backend must provide. Memory verbs, packed weights, and one function pointer an op.
+//
+// Pointers in op arguments are in the backend's memory, but for `offsets`, which every backend reads on the host.
+// Nothing owns memory across the seam. Failures are fles::Error.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/ops.h"
+
+namespace fles {
+
+struct Backend {
+  const char* name;      // "cpu"
+  uint64_t fingerprint;  // table_fingerprint() of the table it was built from
+  void* self;            // the backend's own state, handed back to every function
+
+  void* (*allocate)(void* self, size_t bytes);  // 64-byte aligned; ERR_OUT_OF_MEMORY
+  void (*release)(void* self, void* memory);
+  void (*upload)(void* self, void* to, const void* from_host, size_t bytes);
+  void (*download)(void* self, void* to_host, const void* from, size_t bytes);
+
+  // A matrix [N, K] filled by pack_rows, rows of float32 from the host in any order; every row once before its use.
+  PackedMatrix* (*create_packed)(void* self, int N, int K);
+  void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
+  void (*release_packed)(void* self, PackedMatrix* matrix);
+
+#define FLES_OP(name, Arguments) void (*name)(void* self, const Arguments& arguments);
+#include "ops/ops.def"
+#undef FLES_OP
+};
+
+// FNV-1a over the names of the table and the sizes of their argument structs.
+constexpr uint64_t table_fingerprint() {
+  uint64_t hash = 14695981039346656037ULL;
+  const auto mix = [&hash](const char* text, size_t size) {
+    for (; *text != '\0'; ++text) hash = (hash ^ static_cast<unsigned char>(*text)) * 1099511628211ULL;
+    hash = (hash ^ size) * 1099511628211ULL;
+  };
+#define FLES_OP(name, Arguments) mix(#name, sizeof(Arguments));
+#include "ops/ops.def"
+#undef FLES_OP
+  return hash;
+}
+
+}  // namespace fles

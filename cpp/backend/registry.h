@@ -1,0 +1,20 @@
+// The backends of this process: the CPU always, CUDA when its library loads.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace fles {
+
+// "auto" | "cpu" | "cuda". "auto" is CUDA where it is available, else the CPU. ERR_DEVICE_UNAVAILABLE with the reason.
+const Backend& backend_for(const std::string& device);
+
+struct BackendStatus {
+  std::string name;
+  bool available;
+  std::string reason;  // why not, in one sentence; empty when available
+};
+std::vector<BackendStatus> backend_statuses();
+
+}  // namespace fles

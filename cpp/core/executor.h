@@ -1,0 +1,27 @@
+// Threads that run jobs in the order they came, away from Node's event loop and its four file threads.
+#pragma once
+#include <functional>
+#include <memory>
+
+namespace fles {
+
+class Executor {
+ public:
+  // Encoding and everything else that uses the whole compute pool: one job at a time.
+  static Executor& compute();
+  // Searches: one job a thread, as many threads as the compute pool has.
+  static Executor& search();
+
+  explicit Executor(int threads);
+  ~Executor();  // finishes the jobs it has
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  void submit(std::function<void()> job);  // the job must not throw
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fles

@@ -1,0 +1,31 @@
+// The one pool of compute threads of the process. Results never depend on how many there are.
+#pragma once
+#include <cstdint>
+#include <functional>
+
+namespace fles {
+
+// Threads to use: FLES_NUM_THREADS, else the processors this process may run on, cut by the cgroup's CPU quota.
+int default_thread_count();
+
+class ThreadPool {
+ public:
+  static ThreadPool& shared();
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const;
+
+  // Calls body(index, thread) for every index in 0..count-1, thread in 0..size()-1; returns when all are done.
+  // Indices are handed out one by one. A second caller at the same time, or a nested call, runs on its own thread
+  // alone. The first exception of a body is thrown again here, after the others have stopped.
+  void parallel_for(int64_t count, const std::function<void(int64_t index, int thread)>& body);
+
+ private:
+  struct State;
+  State* state_;
+};
+
+}  // namespace fles

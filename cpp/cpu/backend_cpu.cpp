@@ -1,0 +1,102 @@
+#include "cpu/backend_cpu.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "core/error.h"
+#include "cpu/cpu_features.h"
+
+namespace fles::cpu {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+void* allocate(void*, size_t bytes) {
+  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+  if (memory == nullptr) {
+    fail("ERR_OUT_OF_MEMORY", "%zu bytes of memory were asked for and refused; use a smaller batch or model", bytes);
+  }
+  return memory;
+}
+
+void release(void*, void* memory) { std::free(memory); }
+void copy(void*, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+
+PackedMatrix* create_packed(void* self, int N, int K) {
+  const int NR = state_of(self).kernels->NR;
+  const size_t bytes = static_cast<size_t>((N + NR - 1) / NR) * NR * K * sizeof(float);
+  void* data = allocate(self, bytes);
+  // Columns beyond N are multiplied too, and their sums dropped: they must be numbers.
+  if (N % NR != 0) {
+    const size_t panel = static_cast<size_t>(NR) * K * sizeof(float);
+    std::memset(static_cast<char*>(data) + bytes - panel, 0, panel);
+  }
+  return new PackedMatrix{N, K, data};
+}
+
+void pack_rows(void* self, PackedMatrix* matrix, const float* rows, int first, int count) {
+  state_of(self).kernels->pack_weight(rows, count, first, matrix->K, static_cast<float*>(matrix->data));
+}
+
+void release_packed(void*, PackedMatrix* matrix) {
+  std::free(matrix->data);
+  delete matrix;
+}
+
+struct Instance {
+  State state;
+  Backend table{};
+};
+
+const Backend& instance_of(const Kernels& kernels) {
+  static std::mutex lock;
+  static auto* instances = new std::map<const Kernels*, Instance>;  // never destroyed: encoders may outlive statics
+  const std::scoped_lock held(lock);
+  Instance& instance = (*instances)[&kernels];
+  if (instance.table.self == nullptr) {
+    instance.state.kernels = &kernels;
+    instance.state.pool = &ThreadPool::shared();
+    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,      release, copy,
+                             copy,  create_packed,       pack_rows,       release_packed
+#define FLES_OP(name, Arguments) , name
+#include "ops/ops.def"
+#undef FLES_OP
+    };
+  }
+  return instance.table;
+}
+
+}  // namespace
+
+const Backend& backend() { return instance_of(chosen_kernels()); }
+const Backend& backend_at(const std::string& level) { return instance_of(kernels_named(level)); }
+
+Scratch::~Scratch() { std::free(memory_); }
+
+float* Scratch::floats(size_t count) {
+  if (count > count_) {
+    std::free(memory_);
+    memory_ = nullptr;
+    count_ = 0;
+    memory_ = static_cast<float*>(allocate(nullptr, count * sizeof(float)));
+    count_ = count;
+  }
+  return memory_;
+}
+
+const float* pack_input(State& state, const float* in, int T, int K) {
+  const int MR = state.kernels->MR;
+  const int blocks = (T + MR - 1) / MR;
+  float* packed = state.input.floats(static_cast<size_t>(blocks) * MR * K);
+  state.pool->parallel_for(blocks, [&](int64_t block, int) {
+    const int64_t first = block * MR;
+    const int rows = static_cast<int>(T - first < MR ? T - first : MR);
+    state.kernels->pack_block(in + first * K, rows, K, K, 1.0f, packed + first * K);
+  });
+  return packed;
+}
+
+}  // namespace fles::cpu

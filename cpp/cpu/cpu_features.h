@@ -1,0 +1,22 @@
+// What this processor can do, and the kernels chosen for it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cpu/kernels.h"
+
+namespace fles::cpu {
+
+// Levels that this build has and this processor runs, best last; always at least "portable".
+std::vector<const Kernels*> usable_kernels();
+
+// The best usable level, or the one that FLES_CPU names. ERR_CPU_LEVEL when that one is unknown or cannot run here.
+const Kernels& chosen_kernels();
+
+// A usable level by name; ERR_CPU_LEVEL.
+const Kernels& kernels_named(const std::string& name);
+
+// Instruction sets of interest that the processor reports, for display.
+std::vector<std::string> feature_names();
+
+}  // namespace fles::cpu

@@ -1,0 +1,68 @@
+// The inner loops of the CPU backend, compiled once for each instruction set and chosen at run time.
+//
+// Matrix products read packed operands. A weight [N, K] is cut into panels of NR rows, each stored [K][NR]; an input
+// (T, K) into blocks of MR rows, each stored [K][MR]; both are padded with zeros. A tile of MR x NR sums stays in
+// registers over the whole of K (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"), so
+// the epilogue sees final values, and a sum is formed in the same order whatever stands beside it in the batch.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace fles::cpu {
+
+struct LinearPanel {
+  const float* blocks;  // packed input, from the first block on
+  const float* panel;   // one packed panel of the weight
+  int rows, columns;    // rows of the input; columns of this panel that exist, 1..NR
+  int K;
+  const float* bias;      // of the panel's first column, or null
+  const float* residual;  // (rows, ld) from the panel's first column on, or null
+  float* out;             // likewise
+  int64_t ld;
+  int activation;  // fles::Activation
+};
+
+struct HeadPanel {
+  const float* blocks;
+  const float* panel;
+  int rows, columns, K;
+  const float* bias;
+  const int32_t* row_text;  // (rows) text of each row
+  int texts;
+  int sum;            // pooling: 0 max, 1 sum
+  float* best;        // (texts, NR) scratch
+  int32_t* best_row;  // (texts, NR) scratch, or null when argmax is not wanted
+  float* pooled;      // (texts, ld) from the panel's first column on
+  int32_t* argmax;    // likewise, or null
+  int64_t ld;
+};
+
+struct AttentionHead {
+  const float *q, *k, *v;  // (S, ld), D columns each
+  int64_t ld;
+  float* out;  // (S, ld_out)
+  int64_t ld_out;
+  int S, D;
+  float scale;
+  float* scratch;  // attention_scratch(S, D) floats, 64-byte aligned
+};
+
+struct Kernels {
+  const char* name;  // "portable" | "avx2" | "avx512"
+  int MR, NR;
+  void (*pack_weight)(const float* rows, int count, int first, int K, float* packed);
+  void (*pack_block)(const float* in, int rows, int64_t ld, int K, float scale, float* block);
+  void (*linear_panel)(const LinearPanel&);
+  void (*head_panel)(const HeadPanel&);
+  void (*attention_head)(const AttentionHead&);
+  size_t (*attention_scratch)(int S, int D);
+  void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
+  void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
+};
+
+// Null where this build has no such code (another processor family).
+const Kernels* portable_kernels();
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+
+}  // namespace fles::cpu

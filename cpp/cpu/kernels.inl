@@ -1,0 +1,20 @@
+// One instruction set's table. FLES_LEVEL (its name), FLES_VECTOR_BYTES and FLES_MR are defined by the including file.
+#include "cpu/kernels.h"
+
+namespace fles::cpu {
+namespace FLES_LEVEL {
+// clang-format off
+#include "cpu/simd.inl"
+#include "cpu/tile.inl"
+#include "cpu/matrix.inl"
+#include "cpu/rows.inl"
+// clang-format on
+
+#define FLES_TEXT_OF(name) #name
+#define FLES_TEXT(name) FLES_TEXT_OF(name)
+constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL), MR,           NR,
+                            pack_weight,           pack_block,   linear_panel,
+                            head_panel,            attention_head, attention_scratch,
+                            add_rows,              layernorm_row};
+}  // namespace FLES_LEVEL
+}  // namespace fles::cpu

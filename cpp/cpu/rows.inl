@@ -1,0 +1,99 @@
+// Row-wise loops: sums of embeddings, LayerNorm, and one head of attention. Included after tile.inl.
+
+static void add_rows(const float* a, const float* b, const float* c, float* out, int C) {
+  for (int i = 0; i < C; ++i) out[i] = a[i] + b[i] + (c == nullptr ? 0.0f : c[i]);
+}
+
+static void layernorm_row(const float* in, const float* gamma, const float* beta, float* out, int C, float eps) {
+  const int whole = C / W * W;
+  vf sum = vf{};
+  for (int i = 0; i < whole; i += W) sum += load(in + i);
+  float total = sum_lanes(sum);
+  for (int i = whole; i < C; ++i) total += in[i];
+  const float mean = total / static_cast<float>(C);
+
+  vf squares = vf{};
+  for (int i = 0; i < whole; i += W) {
+    const vf d = load(in + i) - mean;
+    squares += d * d;
+  }
+  float variance = sum_lanes(squares);
+  for (int i = whole; i < C; ++i) variance += (in[i] - mean) * (in[i] - mean);
+  const float scale = 1.0f / __builtin_sqrtf(variance / static_cast<float>(C) + eps);
+
+  for (int i = 0; i < whole; i += W) store(out + i, (load(in + i) - mean) * scale * load(gamma + i) + load(beta + i));
+  for (int i = whole; i < C; ++i) out[i] = (in[i] - mean) * scale * gamma[i] + beta[i];
+}
+
+FLES_INLINE int round_up(int n, int step) { return (n + step - 1) / step * step; }
+
+static size_t attention_scratch(int S, int D) {
+  const size_t padded = round_up(S, NR);
+  const size_t keys = padded * D;                              // [S / NR][D][NR]
+  const size_t values = static_cast<size_t>(round_up(D, NR)) * S;  // [D / NR][S][NR]
+  return keys + values + static_cast<size_t>(MR) * (D + 2 * padded) + 64;
+}
+
+// Turns a row of S scores into probabilities; what stands beyond S, up to `padded`, is not used afterwards.
+FLES_INLINE void softmax_row(float* scores, int S, int padded) {
+  for (int j = S; j < padded; ++j) scores[j] = -__builtin_inff();
+  vf largest = load(scores);
+  for (int j = W; j < padded; j += W) largest = max(largest, load(scores + j));
+  const float top = max_lanes(largest);
+  vf sum = vf{};
+  for (int j = 0; j < padded; j += W) {
+    const vf e = exp(load(scores + j) - top);
+    store(scores + j, e);
+    if (j + W <= S) sum += e;
+  }
+  float total = sum_lanes(sum);
+  for (int j = S / W * W; j < S; ++j) total += scores[j];
+  const vf scale = splat(1.0f / total);
+  for (int j = 0; j < padded; j += W) store(scores + j, load(scores + j) * scale);
+}
+
+static void attention_head(const AttentionHead& h) {
+  const int S = h.S;
+  const int D = h.D;
+  const int padded = round_up(S, NR);
+  float* keys = h.scratch;
+  float* values = keys + static_cast<int64_t>(padded) * D;
+  float* query = values + static_cast<int64_t>(round_up(D, NR)) * S;
+  float* scores = query + static_cast<int64_t>(MR) * D;
+  float* weights = scores + static_cast<int64_t>(MR) * padded;
+
+  for (int p = 0; p < padded; p += NR) {
+    float* panel = keys + static_cast<int64_t>(p) * D;
+    for (int j = 0; j < NR; ++j) {
+      const float* row = h.k + (p + j) * h.ld;
+      for (int d = 0; d < D; ++d) panel[d * NR + j] = p + j < S ? row[d] : 0.0f;
+    }
+  }
+  for (int d = 0; d < D; d += NR) {
+    float* panel = values + static_cast<int64_t>(d) * S;
+    const int columns = D - d < NR ? D - d : NR;
+    for (int s = 0; s < S; ++s) {
+      const float* row = h.v + s * h.ld + d;
+      for (int j = 0; j < NR; ++j) panel[s * NR + j] = j < columns ? row[j] : 0.0f;
+    }
+  }
+  for (int first = 0; first < S; first += MR) {
+    const int rows = S - first < MR ? S - first : MR;
+    pack_block(h.q + first * h.ld, rows, h.ld, D, h.scale, query);
+    for (int p = 0; p < padded; p += NR) {
+      tile_rows(rows, query, keys + static_cast<int64_t>(p) * D, D,
+                [&](int i, vf(&sums)[NV]) { store_row(scores + static_cast<int64_t>(i) * padded + p, sums, NR); });
+    }
+    for (int i = 0; i < rows; ++i) {
+      float* row = scores + static_cast<int64_t>(i) * padded;
+      softmax_row(row, S, padded);
+      for (int j = 0; j < S; ++j) weights[j * MR + i] = row[j];
+    }
+    for (int d = 0; d < D; d += NR) {
+      const int columns = D - d < NR ? D - d : NR;
+      tile_rows(rows, weights, values + static_cast<int64_t>(d) * S, S, [&](int i, vf(&sums)[NV]) {
+        store_row(h.out + (first + i) * h.ld_out + d, sums, columns);
+      });
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// Vectors of FLES_VECTOR_BYTES bytes by the compiler's vector extensions (GCC and Clang), and the functions built on them.
+// Included inside a namespace of its own by each kernels_<level>.cpp, after FLES_VECTOR_BYTES is defined. It must not
+// instantiate anything from the standard library: the linker could keep that copy for code that runs on older machines.
+
+typedef float vf __attribute__((vector_size(FLES_VECTOR_BYTES)));
+typedef int32_t vi __attribute__((vector_size(FLES_VECTOR_BYTES)));
+typedef float vf_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES), aligned(4), may_alias));
+typedef int32_t vi_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES), aligned(4), may_alias));
+
+constexpr int W = FLES_VECTOR_BYTES / 4;  // floats in a vector
+constexpr int NV = 2;                     // vectors in a row of a tile
+constexpr int NR = NV * W;
+constexpr int MR = FLES_MR;
+
+#define FLES_INLINE static inline __attribute__((always_inline))
+
+FLES_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
+FLES_INLINE void store(float* p, vf x) { *reinterpret_cast<vf_unaligned*>(p) = x; }
+FLES_INLINE vf splat(float x) { return x - vf{}; }
+FLES_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
+FLES_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
+
+// Sums and maxima over lanes, in lane order.
+FLES_INLINE float sum_lanes(vf x) {
+  float s = x[0];
+  for (int i = 1; i < W; ++i) s += x[i];
+  return s;
+}
+FLES_INLINE float max_lanes(vf x) {
+  float m = x[0];
+  for (int i = 1; i < W; ++i) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+// e^x for x in [-87, 88], relative error below 2 units in the last place (range reduction by ln 2 in two parts, then the
+// degree 5 polynomial of Cephes expf).
+FLES_INLINE vf exp(vf x) {
+  x = min(max(x, splat(-87.0f)), splat(88.0f));
+  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer that its low bits hold
+  const vf shifted = x * 1.44269504f + magic;
+  const vf n = shifted - magic;
+  vf r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  vf p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const vi bits = (reinterpret_cast<vi>(shifted) << 23) + (127 << 23);
+  return p * reinterpret_cast<vf>(bits);
+}
+
+// x / 2 (1 + erf(x / sqrt 2)); erf by Abramowitz and Stegun 7.1.26, absolute error below 2e-7.
+FLES_INLINE vf gelu(vf x) {
+  const vf z = x * 0.70710678f;
+  const vf a = max(z, -z);
+  const vf t = 1.0f / (a * 0.3275911f + 1.0f);
+  vf p = splat(1.061405429f);
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const vf e = 1.0f - p * t * exp(-(a * a));
+  const vf erf = z < 0.0f ? -e : e;
+  return x * 0.5f + x * 0.5f * erf;
+}
+
+// x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+FLES_INLINE vf gelu_new(vf x) {
+  const vf y = 0.79788456f * (x + 0.044715f * x * x * x);
+  const vf e = exp(2.0f * y);  // clamped there, where tanh is 1 in float32 anyway
+  return x * e / (e + 1.0f);
+}
+
+FLES_INLINE vf activate(vf x, int activation) {
+  switch (activation) {
+    case 1: return gelu(x);
+    case 2: return gelu_new(x);
+    case 3: return max(x, vf{});
+    default: return x;
+  }
+}

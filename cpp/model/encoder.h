@@ -1,0 +1,61 @@
+// Token ids to sparse rows or dense vectors: the model, its head and the compaction to CSR.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "model/bert_forward.h"
+#include "model/parameters.h"
+
+namespace fles {
+
+enum class SparsePooling : int32_t { kMax, kSum, kLog1pLog1p };
+
+struct SparseOptions {
+  SparsePooling pooling = SparsePooling::kMax;
+  float threshold = 0.0f;        // keeps weights > threshold
+  int top_k = 0;                 // at most this many terms a row; 0: all
+  std::vector<int32_t> dropped;  // term ids that are never kept
+};
+
+struct DenseOptions {
+  DensePooling pooling = DensePooling::kMean;
+  bool normalize = false;
+};
+
+// Rows in CSR form: row b is terms[offsets[b]..offsets[b+1]), ascending, with weights > 0.
+struct SparseRows {
+  std::vector<int64_t> offsets;
+  std::vector<int32_t> terms;
+  std::vector<float> weights;
+};
+
+class Encoder {
+ public:
+  Encoder(const Backend& backend, const ModelSource& source);
+
+  const ModelConfig& config() const { return parameters_.config; }
+  const Backend& backend() const { return backend_; }
+  size_t weight_bytes() const { return parameters_.bytes; }
+
+  // Texts with no more tokens than config().max_positions, each id below the vocabulary size: ERR_TOKEN_RANGE,
+  // ERR_LENGTH_RANGE. Calls from several threads run one after the other.
+  SparseRows encode_sparse(const RaggedBatch& batch, const SparseOptions& options, const std::atomic<bool>& cancelled);
+  // (B, hidden size), row after row.
+  std::vector<float> encode_dense(const RaggedBatch& batch, const DenseOptions& options,
+                                  const std::atomic<bool>& cancelled);
+
+ private:
+  void check(const RaggedBatch& batch) const;
+
+  const Backend& backend_;
+  Parameters parameters_;
+  bool with_head_;
+  std::mutex one_call_;
+  Workspace workspace_;
+  Buffer pooled_, terms_, weights_, counts_, drop_;
+  size_t pooled_capacity_ = 0, rows_capacity_ = 0, kept_capacity_ = 0;
+};
+
+}  // namespace fles

@@ -1,0 +1,82 @@
+// The weights of an encoder on one backend, read once from memory-mapped safetensors files.
+//
+// The files are described by lib/model (names, types, offsets, shapes); every range is checked against the file again
+// here, every value is checked to be finite, and nothing stays mapped after loading.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace fles {
+
+struct ModelConfig {
+  int vocabulary_size = 0, hidden_size = 0, layers = 0, heads = 0, intermediate_size = 0, max_positions = 0;
+  int type_vocabulary_size = 0;  // 0: no token types (DistilBERT)
+  float layer_norm_eps = 1e-12f;
+  Activation activation = Activation::kGelu;
+};
+
+enum class StorageType : int32_t { kF32, kF16, kBF16 };
+
+struct TensorSource {
+  std::string name;  // canonical, as in docs/models.md
+  int file = 0;
+  StorageType type = StorageType::kF32;
+  uint64_t offset = 0;  // of the first byte in the file
+  std::vector<int64_t> shape;
+};
+
+struct ModelSource {
+  ModelConfig config;
+  std::vector<std::string> files;
+  std::vector<TensorSource> tensors;
+  bool with_head = false;  // load the masked-language-model head
+};
+
+// Memory of a backend, freed with it.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Backend& backend, size_t floats);
+  const float* data() const { return memory_.get(); }
+  float* data() { return memory_.get(); }
+  explicit operator bool() const { return memory_ != nullptr; }
+
+ private:
+  std::shared_ptr<float> memory_;
+};
+
+struct Linear {
+  std::shared_ptr<PackedMatrix> weight;
+  Buffer bias;
+};
+
+struct Norm {
+  Buffer gamma, beta;
+};
+
+struct LayerParameters {
+  Linear qkv, attention_out;  // qkv: query, key and value rows in one [3C, C]
+  Norm attention_norm;
+  Linear feedforward_in, feedforward_out;
+  Norm feedforward_norm;
+};
+
+struct Parameters {
+  ModelConfig config;
+  Buffer word, position, type;
+  Norm embedding_norm;
+  std::vector<LayerParameters> layers;
+  // Head, when loaded. The decoder is the word embeddings unless the model stores one of its own.
+  Linear transform, decoder;
+  Norm head_norm;
+  size_t bytes = 0;  // of memory that the weights take
+};
+
+// ERR_TENSOR_MISSING, ERR_TENSOR_SHAPE, ERR_FILE_TRUNCATED, ERR_WEIGHT_NOT_FINITE, each naming file and tensor.
+Parameters load_parameters(const Backend& backend, const ModelSource& source);
+
+}  // namespace fles

@@ -1,0 +1,192 @@
+// The class NativeEncoder, and cancellation of calls under way.
+#include <atomic>
+
+#include "backend/registry.h"
+#include "model/encoder.h"
+#include "node/arguments.h"
+#include "node/async.h"
+#include "node/exports.h"
+
+namespace fles::node {
+namespace {
+
+using CancelFlag = std::shared_ptr<std::atomic<bool>>;
+
+// class Cancellation { cancel(): void }   handed to a call, it makes that call fail with ERR_ABORTED soon after
+// cancel()
+class Cancellation : public Napi::ObjectWrap<Cancellation> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Cancellation", {InstanceMethod<&Cancellation::cancel>("cancel")});
+  }
+  explicit Cancellation(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cancellation>(info) {}
+
+  static CancelFlag flag_of(const Napi::Value& value) {
+    if (!value.IsObject()) return std::make_shared<std::atomic<bool>>(false);
+    return Unwrap(value.As<Napi::Object>())->flag_;
+  }
+
+ private:
+  void cancel(const Napi::CallbackInfo&) { flag_->store(true); }
+  CancelFlag flag_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+ModelSource source_from(const Napi::Object& object) {
+  ModelSource source;
+  const Napi::Object config = object_at(object, "config");
+  ModelConfig& c = source.config;
+  c.vocabulary_size = integer_at(config, "vocabularySize");
+  c.hidden_size = integer_at(config, "hiddenSize");
+  c.layers = integer_at(config, "layers");
+  c.heads = integer_at(config, "heads");
+  c.intermediate_size = integer_at(config, "intermediateSize");
+  c.max_positions = integer_at(config, "maxPositions");
+  c.type_vocabulary_size = integer_at(config, "typeVocabularySize");
+  c.layer_norm_eps = static_cast<float>(number_at(config, "layerNormEps"));
+  c.activation = static_cast<Activation>(1 + choice_at<int>(config, "activation", {"gelu", "gelu_new", "relu"}));
+  source.with_head = flag_at(object, "withHead");
+  const auto files = object_at(object, "files").As<Napi::Array>();
+  for (uint32_t i = 0; i < files.Length(); ++i) source.files.push_back(files.Get(i).ToString());
+  const auto tensors = object_at(object, "tensors").As<Napi::Array>();
+  for (uint32_t i = 0; i < tensors.Length(); ++i) {
+    const Napi::Object tensor = tensors.Get(i).As<Napi::Object>();
+    TensorSource place{string_at(tensor, "name"),
+                       integer_at(tensor, "file"),
+                       choice_at<StorageType>(tensor, "dtype", {"F32", "F16", "BF16"}),
+                       offset_at(tensor, "offset"),
+                       {}};
+    const auto shape = object_at(tensor, "shape").As<Napi::Array>();
+    for (uint32_t d = 0; d < shape.Length(); ++d) place.shape.push_back(shape.Get(d).ToNumber().Int64Value());
+    source.tensors.push_back(std::move(place));
+  }
+  return source;
+}
+
+// A batch with memory of its own.
+struct OwnedBatch {
+  std::vector<int32_t> tokens, offsets;
+  RaggedBatch view() const {
+    return {tokens.data(), offsets.data(), static_cast<int>(offsets.size()) - 1, static_cast<int>(tokens.size())};
+  }
+};
+
+OwnedBatch batch_from(const Napi::CallbackInfo& info) {
+  OwnedBatch batch{array_of<int32_t>(info[0], "tokens"), array_of<int32_t>(info[1], "offsets")};
+  if (batch.offsets.empty()) fail("ERR_BATCH_OFFSETS", "offsets are empty, expected one more than there are texts");
+  return batch;
+}
+
+class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "NativeEncoder",
+        {InstanceMethod<&NativeEncoder::encode_sparse>("encodeSparse"),
+         InstanceMethod<&NativeEncoder::encode_dense>("encodeDense"),
+         InstanceMethod<&NativeEncoder::dispose>("dispose"),
+         InstanceAccessor<&NativeEncoder::weight_bytes>("weightBytes"), StaticMethod<&NativeEncoder::load>("load")});
+  }
+  explicit NativeEncoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeEncoder>(info) {
+    if (!info[0].IsExternal()) throw to_js(info.Env(), "ERR_ARGUMENT_TYPE", "use NativeEncoder.load()");
+    encoder_ = *info[0].As<Napi::External<std::shared_ptr<Encoder>>>().Data();
+    bytes_ = static_cast<int64_t>(encoder_->weight_bytes());
+    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
+  }
+  void Finalize(Napi::Env env) override { forget(env); }
+
+ private:
+  // static load(source: NativeModelSource): Promise<NativeEncoder>
+  static Napi::Value load(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&] {
+      const Napi::Object object = info[0].As<Napi::Object>();
+      const Backend& backend = backend_for(string_at(object, "device"));
+      return run_async(
+          env, Executor::compute(),
+          [&backend, source = source_from(object)] { return std::make_shared<Encoder>(backend, source); },
+          [](Napi::Env e, std::shared_ptr<Encoder>& encoder) -> Napi::Value {
+            return constructor_of(e, "NativeEncoder").New({Napi::External<std::shared_ptr<Encoder>>::New(e, &encoder)});
+          });
+    });
+  }
+
+  std::shared_ptr<Encoder> alive() const {
+    if (encoder_ == nullptr) fail("ERR_DISPOSED", "the encoder was disposed; load it again");
+    return encoder_;
+  }
+
+  // encodeSparse(tokens: Int32Array, offsets: Int32Array, options: NativeSparseOptions, cancellation?: Cancellation):
+  //   Promise<{ offsets: Float64Array, terms: Uint32Array, weights: Float32Array }>
+  Napi::Value encode_sparse(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&] {
+      const Napi::Object object = info[2].As<Napi::Object>();
+      SparseOptions options;
+      options.pooling = choice_at<SparsePooling>(object, "pooling", {"max", "sum", "log1p_log1p"});
+      options.threshold = static_cast<float>(number_at(object, "threshold"));
+      options.top_k = integer_at(object, "topK");
+      options.dropped = array_of<int32_t>(object.Get("dropped"), "dropped");
+      return run_async(
+          env, Executor::compute(),
+          [encoder = alive(), batch = batch_from(info), options, cancelled = Cancellation::flag_of(info[3])] {
+            return encoder->encode_sparse(batch.view(), options, *cancelled);
+          },
+          [](Napi::Env e, SparseRows& rows) -> Napi::Value {
+            const std::vector<double> offsets(rows.offsets.begin(), rows.offsets.end());
+            Napi::Object out = Napi::Object::New(e);
+            out["offsets"] = to_array(e, offsets.data(), offsets.size());
+            out["terms"] = to_array(e, reinterpret_cast<const uint32_t*>(rows.terms.data()), rows.terms.size());
+            out["weights"] = to_array(e, rows.weights.data(), rows.weights.size());
+            return out;
+          });
+    });
+  }
+
+  // encodeDense(tokens: Int32Array, offsets: Int32Array, options: NativeDenseOptions, cancellation?: Cancellation):
+  //   Promise<Float32Array>
+  Napi::Value encode_dense(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&] {
+      const Napi::Object object = info[2].As<Napi::Object>();
+      const DenseOptions options{choice_at<DensePooling>(object, "pooling", {"mean", "cls"}),
+                                 flag_at(object, "normalize")};
+      return run_async(
+          env, Executor::compute(),
+          [encoder = alive(), batch = batch_from(info), options, cancelled = Cancellation::flag_of(info[3])] {
+            return encoder->encode_dense(batch.view(), options, *cancelled);
+          },
+          [](Napi::Env e, std::vector<float>& values) -> Napi::Value {
+            return to_array(e, values.data(), values.size());
+          });
+    });
+  }
+
+  // dispose(): void   calls under way end first
+  void dispose(const Napi::CallbackInfo& info) { forget(info.Env()); }
+
+  // weightBytes: number   0 once disposed
+  Napi::Value weight_bytes(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(bytes_));
+  }
+
+  void forget(Napi::Env env) {
+    if (encoder_ == nullptr) return;
+    encoder_.reset();
+    Napi::MemoryManagement::AdjustExternalMemory(env, -bytes_);
+    bytes_ = 0;
+  }
+
+  std::shared_ptr<Encoder> encoder_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace
+
+void export_encoder(Napi::Env env, Napi::Object exports) {
+  exports.Set("Cancellation", Cancellation::define(env));
+  const Napi::Function encoder = NativeEncoder::define(env);
+  keep_constructor(env, "NativeEncoder", encoder);
+  exports.Set("NativeEncoder", encoder);
+}
+
+}  // namespace fles::node

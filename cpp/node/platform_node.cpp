@@ -1,0 +1,47 @@
+// Facts about this machine and build.
+#include "backend/registry.h"
+#include "core/threads.h"
+#include "cpu/cpu_features.h"
+#include "node/async.h"
+#include "node/exports.h"
+
+namespace fles::node {
+namespace {
+
+// platform(): { cpuLevel: string, cpuLevels: string[], cpuFeatures: string[], threads: number,
+//               backends: { name: string, available: boolean, reason: string }[] }
+Napi::Value platform(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] {
+    const auto strings = [&](const std::vector<std::string>& values) {
+      Napi::Array array = Napi::Array::New(env, values.size());
+      for (size_t i = 0; i < values.size(); ++i) array[i] = values[i];
+      return array;
+    };
+    std::vector<std::string> levels;
+    for (const auto* kernels : cpu::usable_kernels()) levels.emplace_back(kernels->name);
+    Napi::Array backends = Napi::Array::New(env);
+    for (const auto& status : backend_statuses()) {
+      Napi::Object entry = Napi::Object::New(env);
+      entry["name"] = status.name;
+      entry["available"] = status.available;
+      entry["reason"] = status.reason;
+      backends[backends.Length()] = entry;
+    }
+    Napi::Object out = Napi::Object::New(env);
+    out["cpuLevel"] = std::string(cpu::chosen_kernels().name);
+    out["cpuLevels"] = strings(levels);
+    out["cpuFeatures"] = strings(cpu::feature_names());
+    out["threads"] = default_thread_count();
+    out["backends"] = backends;
+    return out;
+  });
+}
+
+}  // namespace
+
+void export_platform(Napi::Env env, Napi::Object exports) {
+  exports.Set("platform", Napi::Function::New(env, platform, "platform"));
+}
+
+}  // namespace fles::node

@@ -1,0 +1,41 @@
+// Vocabulary projection fused with pooling over the tokens of a text (Formal et al. 2021, arXiv:2109.10086).
+//   in       (T, C)    transformed hidden states      weight [V, C] packed      bias (V)
+//   offsets  (B + 1)   text b is rows offsets[b]..offsets[b+1)
+//   with z[t, v] = in[t] . weight[v] + bias[v], which is never stored:
+//   pooled   (B, V)    max: the largest z of the text; sum: sum over its tokens of log1p(relu(z)) (SPLADE v1,
+//                      arXiv:2107.05720), added in token order
+//   argmax   (B, V)    max only, or null: row (0..T-1) of the largest z; the lowest row wins a tie
+// A text without tokens gets -infinity (max) or 0 (sum), and argmax -1.
+#pragma once
+#include <cstdint>
+
+#include "ops/packed_matrix.h"
+
+namespace fles {
+
+enum class HeadPooling : int32_t { kMax, kSum };
+
+struct SparseHeadForward {
+  const float* in;
+  const PackedMatrix* weight;
+  const float* bias;
+  const int32_t* offsets;
+  float* pooled;
+  int32_t* argmax;
+  int B, T, C, V;
+  HeadPooling pooling;
+};
+
+template <class Visitor>
+void fields(Visitor& v, SparseHeadForward& a) {
+  v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V);
+  v.choice("pooling", a.pooling, {"max", "sum"});
+  v.input("in", a.in, int64_t{a.T} * a.C);
+  v.weight("weight", a.weight, a.V, a.C);
+  v.input("bias", a.bias, int64_t{a.V});
+  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.output("pooled", a.pooled, int64_t{a.B} * a.V);
+  v.optional_output("argmax", a.argmax, int64_t{a.B} * a.V);
+}
+
+}  // namespace fles

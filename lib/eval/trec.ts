@@ -97,7 +97,8 @@ function* qrelsLines(qrels: Qrels): Generator<string> {
   }
 }
 
-function* runLines(run: Run, tag: string): Generator<string> {
+/** The lines that `writeRun` writes, each with its line end. */
+export function* runLines(run: Run, tag: string): Generator<string> {
   column(tag);
   for (const [query, documents] of run) {
     column(query);

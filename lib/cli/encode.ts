@@ -1,0 +1,165 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import type { FLES1Encoder, VectorKind } from '../encode/encoder';
+import { FlesError, fileError } from '../errors';
+import {
+  addCutOptions,
+  addDeviceOptions,
+  type EncoderOptions,
+  encodeOptions,
+  encodeRecords,
+  loadEncoder,
+} from './encoder-options';
+import { checkOutputPath, isSpecialFile, writeOutput } from './output';
+import { type Fingerprint, partialPath, ResumableOutput } from './resumable-output';
+import type { Session } from './terminal';
+import { readTexts, type TextRecord } from './text-input';
+import { formatVector } from './vectors';
+import { version } from './version';
+
+interface Options extends EncoderOptions {
+  model: string;
+  input: string;
+  output: string;
+  kind: VectorKind;
+  resume?: boolean;
+}
+
+/** `fles encode`: texts to sparse vectors, one JSON object a line. */
+export function encodeCommand(session: Session): Command {
+  const command = new Command('encode')
+    .summary('turn texts into sparse vectors')
+    .description(
+      'Turns texts into sparse vectors, one JSON object a line: {"id": ..., "vector": {"term": weight, ...}}, in the\n' +
+        'order of the input. Input is .jsonl (_id or id, optional title, text), .tsv (id, tab, text) or plain lines.',
+    )
+    .requiredOption('--model <dir or hub id>', 'model folder, or the id of a model on the Hugging Face hub')
+    .requiredOption(
+      '--input <file>',
+      'texts; - for standard input (JSON lines when it begins with {, else plain lines)',
+    )
+    .requiredOption('--output <file>', 'where the vectors go; - for standard output')
+    .addOption(
+      new Option('--kind <kind>', 'what the texts are; some models encode queries in another way')
+        .choices(['query', 'document'])
+        .default('document'),
+    );
+  addCutOptions(command);
+  return addDeviceOptions(command)
+    .option('--resume', 'go on where an interrupted run with the same options stopped')
+    .addHelpText(
+      'after',
+      '\nExample:\n  fles encode --model naver/splade-v3-distilbert --input corpus.jsonl --output vectors.jsonl --threshold 0.3',
+    )
+    .action((options: Options) => encode(options, session));
+}
+
+async function encode(options: Options, session: Session): Promise<void> {
+  const streamed = options.output === '-' || (await isSpecialFile(options.output));
+  if (options.resume && (streamed || options.input === '-')) {
+    throw new FlesError(
+      'ERR_USAGE',
+      '--resume needs files for --input and --output: a stream cannot be taken up again',
+    );
+  }
+  await checkOutputPath(options.output);
+  const fingerprint = streamed ? undefined : await fingerprintOf(options);
+  const encoder = await loadEncoder(options.model, options, session, 'sparse');
+  try {
+    if (fingerprint) await encodeToFile(encoder, options, fingerprint, session);
+    else
+      await writeOutput(options.output, encodeLines(encoder, readTexts(options.input, session), options, session, 0));
+  } finally {
+    encoder.dispose();
+  }
+}
+
+async function encodeToFile(
+  encoder: FLES1Encoder,
+  options: Options,
+  fingerprint: Fingerprint,
+  session: Session,
+): Promise<void> {
+  const output = await ResumableOutput[options.resume ? 'resume' : 'create'](options.output, fingerprint);
+  try {
+    const records = readTexts(options.input, session);
+    const done = await skipWritten(output, records, options);
+    for await (const line of encodeLines(encoder, records, options, session, done)) await output.append(line);
+  } catch (error) {
+    const kept = await output.suspend();
+    if (kept) session.note(`${partialPath(options.output)} keeps what is done; --resume goes on from there`);
+    throw error;
+  }
+  await output.finish();
+}
+
+/** The output lines of the records, with progress. `done`: texts that came before these. */
+async function* encodeLines(
+  encoder: FLES1Encoder,
+  records: AsyncIterable<TextRecord>,
+  options: Options,
+  session: Session,
+  done: number,
+): AsyncGenerator<string> {
+  const progress = session.progress('encode', 'texts');
+  const settings = { ...encodeOptions(options), kind: options.kind, signal: session.signal };
+  try {
+    for await (const { id, vector } of encodeRecords(encoder, records, settings)) {
+      yield formatVector(id, vector);
+      progress.update(++done);
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Moves past the records that the output has already, and returns how many they are. */
+async function skipWritten(
+  output: ResumableOutput,
+  records: AsyncIterator<TextRecord>,
+  { input }: Options,
+): Promise<number> {
+  let count = 0;
+  for await (const { text, where } of output.lines()) {
+    const written = /^\{"id":("(?:[^"\\]|\\.)*"),"vector":\{.*\}\}$/.exec(text)?.[1];
+    const { value, done } = await records.next();
+    if (written === undefined || done || JSON.stringify(value.id) !== written) {
+      const expected = done ? 'the input has ended' : `the input has ${JSON.stringify(value.id)}`;
+      throw new FlesError(
+        'ERR_RESUME_MISMATCH',
+        `${where} holds ${written ?? 'something else than a vector'} where ${expected} (${input}); leave out --resume to start anew`,
+      );
+    }
+    count++;
+  }
+  return count;
+}
+
+/** Everything that the lines of the output depend on. */
+async function fingerprintOf(options: Options): Promise<Fingerprint> {
+  const input = options.input === '-' ? undefined : await statFile(options.input);
+  const isFolder = await stat(options.model).then(
+    () => true,
+    () => false,
+  );
+  return {
+    fles: version,
+    model: isFolder ? resolve(options.model) : options.model,
+    kind: options.kind,
+    threshold: options.threshold ?? 0,
+    topK: options.topK ?? null,
+    maxLength: options.maxLength ?? null,
+    input: input ? resolve(options.input) : '-',
+    inputBytes: input?.size ?? null,
+    inputModified: input ? Math.trunc(input.mtimeMs) : null,
+  };
+}
+
+async function statFile(path: string) {
+  try {
+    return await stat(path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}

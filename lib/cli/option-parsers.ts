@@ -1,0 +1,28 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Parser of an integer option in `min..max`. */
+export function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expected an integer in ${min}..${max}.`);
+    return value;
+  };
+}
+
+/** Parser of a number option in `min..max`. */
+export function number(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expected a number in ${min}..${max}.`);
+    return value;
+  };
+}
+
+/** Parser of a list between commas whose members are parsed by `parse`. */
+export function list<T>(parse: (text: string) => T): (text: string) => T[] {
+  return (text) =>
+    text.split(',').map((part) => {
+      if (part.trim() === '') throw new InvalidArgumentError('Expected values between commas, none of them empty.');
+      return parse(part.trim());
+    });
+}

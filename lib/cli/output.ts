@@ -1,0 +1,53 @@
+import { createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { FlesError, fileError } from '../errors';
+import { writeTextFile } from '../text/output-file';
+
+/**
+ * Writes the chunks to `path`, whole or not at all, or to standard output for `-`. What is not a regular file (a
+ * device, a named pipe) is written in place: renaming over it would replace it.
+ */
+export async function writeOutput(path: string, chunks: AsyncIterable<string>): Promise<void> {
+  if (path === '-') return writeStdout(chunks);
+  if (!(await isSpecialFile(path))) return writeTextFile(path, chunks);
+  try {
+    await pipeline(Readable.from(chunks), createWriteStream(path));
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+/** Writes to standard output at the pace of its reader. */
+export async function writeStdout(chunks: AsyncIterable<string> | Iterable<string>): Promise<void> {
+  await pipeline(Readable.from(chunks), process.stdout, { end: false });
+}
+
+/**
+ * Refuses an output path that cannot become a file before any work is done for it: its directory must exist and it must
+ * not be a directory itself.
+ */
+export async function checkOutputPath(path: string): Promise<void> {
+  if (path === '-') return;
+  const directory = dirname(path);
+  const folder = await stat(directory).catch((error) => {
+    throw fileError(error, directory);
+  });
+  if (!folder.isDirectory()) throw new FlesError('ERR_FILE_KIND', `${directory} is not a directory; check the path`);
+  const target = await stat(path).catch(() => undefined);
+  if (target?.isDirectory()) {
+    throw new FlesError('ERR_FILE_KIND', `${path} is a directory, expected the name of a file to write`);
+  }
+}
+
+/** Whether `path` exists and is neither a regular file nor a directory. */
+export async function isSpecialFile(path: string): Promise<boolean> {
+  try {
+    const status = await stat(path);
+    return !status.isFile() && !status.isDirectory();
+  } catch {
+    return false;
+  }
+}

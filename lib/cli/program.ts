@@ -1,0 +1,54 @@
+import { Command, CommanderError } from 'commander';
+import { encodeCommand } from './encode';
+import { evalCommand } from './eval';
+import { indexCommand } from './index-command';
+import { infoCommand } from './info';
+import { searchCommand } from './search';
+import { EXIT, exitCode, formatError, Session } from './terminal';
+import { version } from './version';
+
+/**
+ * Runs the command line and returns its exit code: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
+ *
+ * Results go to standard output or to files, progress and errors to standard error.
+ *
+ * @param argv as `process.argv` has it
+ * @param interrupt aborts on Ctrl-C
+ */
+export async function run(argv: readonly string[], interrupt: AbortSignal): Promise<number> {
+  const program = createProgram(new Session(interrupt));
+  try {
+    await program.parseAsync(argv);
+    return EXIT.done;
+  } catch (error) {
+    // Commander has printed its message, help or version.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (interrupt.aborted) {
+      process.stderr.write('interrupted\n');
+      return EXIT.interrupted;
+    }
+    // Whoever read standard output has seen enough.
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return EXIT.done;
+    process.stderr.write(formatError(error, program.opts().debug === true));
+    return exitCode(error);
+  }
+}
+
+function createProgram(session: Session): Command {
+  const program = new Command('fles')
+    .description('Learned sparse retrieval: encode texts, build and search an index, evaluate runs.')
+    .version(version, '-v, --version', 'print the version')
+    .option('--debug', 'print the stack of an error')
+    .helpOption('-h, --help', 'print help')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError(false)
+    .addHelpText('after', '\n`fles help <command>` shows the options of a command and an example.');
+  const commands = [encodeCommand, indexCommand, searchCommand, evalCommand, infoCommand];
+  for (const create of commands) program.addCommand(create(session));
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'error: ERR_USAGE ')),
+    });
+  }
+  return program;
+}

@@ -1,0 +1,119 @@
+import { Command } from 'commander';
+import { FlesError } from '../errors';
+import type { ScoredDocument } from '../eval/ranking';
+import { runLines } from '../eval/trec';
+import type { InvertedIndex } from '../index/inverted-index';
+import {
+  addCutOptions,
+  addDeviceOptions,
+  type EncoderOptions,
+  encodeOptions,
+  encodeRecords,
+  loadEncoder,
+} from './encoder-options';
+import { integer } from './option-parsers';
+import { checkOutputPath, writeOutput } from './output';
+import type { Session } from './terminal';
+import { readTexts } from './text-input';
+import { readVectors, type VectorRecord } from './vectors';
+
+interface Options extends EncoderOptions {
+  index: string;
+  model?: string;
+  queries?: string;
+  vectors?: string;
+  k: number;
+  tag: string;
+  output: string;
+}
+
+/** Queries searched for together: work for all cores, and a bound on memory. */
+const BATCH = 64;
+
+/** `fles search`: the best documents of an index for each query, as a TREC run. */
+export function searchCommand(session: Session): Command {
+  const command = new Command('search')
+    .summary('search an index')
+    .description(
+      'Finds the best documents for each query and writes a TREC run: query, Q0, document, rank, score, tag.\n' +
+        'Queries come as texts with the model to encode them, or as vectors that `fles encode --kind query` has written.',
+    )
+    .requiredOption('--index <dir>', 'folder that `fles index` has written')
+    .option('--model <dir or hub id>', 'model that encodes the texts of --queries')
+    .option('--queries <file>', 'texts, in the formats of `fles encode`; - for standard input')
+    .option('--vectors <file>', 'query vectors, one JSON object a line; - for standard input')
+    .option('--k <n>', 'documents for each query', integer(1, 2 ** 31 - 1), 1000)
+    .option('--tag <name>', 'name of the run, the last column', 'fles')
+    .option('--output <file>', 'where the run goes; - for standard output', '-');
+  addCutOptions(command);
+  return addDeviceOptions(command)
+    .addHelpText(
+      'after',
+      '\nExample:\n  fles search --index index --model naver/splade-v3-distilbert --queries queries.jsonl --k 100 --output run.trec',
+    )
+    .action((options: Options) => search(options, session));
+}
+
+async function search(options: Options, session: Session): Promise<void> {
+  const { model, queries, vectors } = options;
+  if (
+    vectors === undefined ? model === undefined || queries === undefined : model !== undefined || queries !== undefined
+  ) {
+    throw new FlesError('ERR_USAGE', 'expected either --vectors, or --model and --queries; see fles search --help');
+  }
+  await checkOutputPath(options.output);
+  const { InvertedIndex } = await import('../index/inverted-index.js');
+  const index = await InvertedIndex.open(options.index);
+  try {
+    if (vectors !== undefined)
+      return await writeOutput(options.output, runOf(index, readVectors(vectors, session), options, session));
+    const encoder = await loadEncoder(model!, options, session, 'sparse');
+    try {
+      const settings = { ...encodeOptions(options), kind: 'query' as const, signal: session.signal };
+      const records = encodeRecords(encoder, readTexts(queries!, session), settings);
+      await writeOutput(options.output, runOf(index, records, options, session));
+    } finally {
+      encoder.dispose();
+    }
+  } finally {
+    index.close();
+  }
+}
+
+/** The lines of the run, a batch of queries at a time. */
+async function* runOf(
+  index: InvertedIndex,
+  queries: AsyncIterable<VectorRecord>,
+  { k, tag }: Options,
+  session: Session,
+): AsyncGenerator<string> {
+  const progress = session.progress('search', 'queries');
+  let done = 0;
+  async function* answer(batch: VectorRecord[]) {
+    const hits = await index.searchBatch(
+      batch.map(({ vector }) => vector),
+      { k, signal: session.signal },
+    );
+    const run = new Map<string, ScoredDocument[]>();
+    for (const [i, { id }] of batch.entries())
+      run.set(
+        id,
+        hits[i]!.map(({ id: document, score }) => ({ document, score })),
+      );
+    yield* runLines(run, tag);
+    done += batch.length;
+    progress.update(done);
+  }
+  try {
+    let batch: VectorRecord[] = [];
+    for await (const query of queries) {
+      batch.push(query);
+      if (batch.length < BATCH) continue;
+      yield* answer(batch);
+      batch = [];
+    }
+    yield* answer(batch);
+  } finally {
+    progress.stop();
+  }
+}

@@ -1,0 +1,108 @@
+import { Format, Presets, SingleBar } from 'cli-progress';
+import { FlesError, fileError, messageOf } from '../errors';
+import type { DownloadProgress } from '../model/hub';
+
+/** What a command gets from the process: a signal that Ctrl-C aborts, and standard error. */
+export class Session {
+  constructor(
+    readonly signal: AbortSignal,
+    private readonly stderr: NodeJS.WriteStream = process.stderr,
+  ) {}
+
+  progress(task: string, unit: string): Progress {
+    return new Progress(this.stderr, task, unit);
+  }
+
+  /** Runs something that may download a model, and shows how far it is. */
+  async download<T>(model: string, work: (onProgress: (progress: DownloadProgress) => void) => Promise<T>): Promise<T> {
+    const progress = this.progress(`download ${model}`, 'bytes');
+    try {
+      return await work(({ done, total }) => progress.update(done, total));
+    } finally {
+      progress.stop();
+    }
+  }
+
+  /** A remark for the person at the keyboard. */
+  note(text: string): void {
+    this.stderr.write(`note: ${text}\n`);
+  }
+}
+
+/** Exit codes of `fles`. */
+export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+/** Codes that speak of the machine rather than of what was asked: the command was right and may work another time. */
+const FAILURES = ['ERR_DISK_FULL', 'ERR_FILE_ACCESS', 'ERR_HUB_', 'ERR_NATIVE_', 'ERR_OUT_OF_MEMORY'];
+
+/** The exit code of an error: 2 when options or input are at fault, 1 for everything else. */
+export function exitCode(error: unknown): number {
+  if (!(error instanceof FlesError)) return EXIT.failed;
+  return FAILURES.some((code) => error.code.startsWith(code)) ? EXIT.failed : EXIT.usage;
+}
+
+/** An error as the command line prints it: `CODE message`, and the stack under it when debugging. */
+export function formatError(error: unknown, debug: boolean): string {
+  const named = fileError(error, (error as NodeJS.ErrnoException | undefined)?.path ?? 'a file');
+  const code = (named as { code?: unknown } | undefined)?.code;
+  const line = `error: ${typeof code === 'string' ? code : 'ERR_UNEXPECTED'} ${messageOf(named)}\n`;
+  return debug && error instanceof Error ? `${line}${error.stack}\n` : line;
+}
+
+/** How far a task has come: a bar on a terminal, a JSON line a second elsewhere. */
+export class Progress {
+  private bar: SingleBar | undefined;
+  private last = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly stream: NodeJS.WriteStream,
+    private readonly task: string,
+    private readonly unit: string,
+  ) {}
+
+  /**
+   * @param done units done so far
+   * @param total all units, when known
+   */
+  update(done: number, total?: number): void {
+    if (this.stream.isTTY) this.draw(done, total);
+    else this.report(done, total);
+  }
+
+  /** Ends the bar; to be called once the task is over, however it ended. */
+  stop(): void {
+    this.bar?.stop();
+    this.bar = undefined;
+  }
+
+  private draw(done: number, total: number | undefined): void {
+    if (!this.bar) {
+      const bar = new SingleBar(
+        {
+          stream: this.stream,
+          hideCursor: true,
+          emptyOnZero: true,
+          format: (options, params) => {
+            const count = `${this.task} ${params.value}`;
+            if (params.total === 0) return `${count} ${this.unit}`;
+            const eta = Format.TimeFormat(params.eta, options, 1);
+            return `${count}/${params.total} ${this.unit} ${Format.BarFormat(params.progress, options)} ${eta} left`;
+          },
+        },
+        Presets.shades_classic,
+      );
+      bar.start(total ?? 0, done);
+      this.bar = bar;
+    }
+    if (total !== undefined) this.bar.setTotal(total);
+    this.bar.update(done);
+  }
+
+  private report(done: number, total: number | undefined): void {
+    const now = performance.now();
+    if (now - this.last < 1000) return;
+    this.last = now;
+    const progress = { task: this.task, unit: this.unit, done, total: total ?? null };
+    this.stream.write(`${JSON.stringify({ progress })}\n`);
+  }
+}

@@ -1,0 +1,120 @@
+import { createReadStream } from 'node:fs';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { FlesError, fileError } from '../errors';
+import { documentText, readTexts as readRecords } from '../eval/beir';
+import { emptyFile, type Line, type LineOptions, type LineSource, MAX_LINE_BYTES, readLines } from '../text/lines';
+
+/** A text with its id. */
+export interface TextRecord {
+  id: string;
+  text: string;
+}
+
+export interface TextInputOptions {
+  signal?: AbortSignal;
+  /** What `-` stands for, `process.stdin` by default. */
+  stdin?: Readable;
+}
+
+type TextFormat = 'jsonl' | 'tsv' | 'lines';
+
+/** Tab, LF, CR, space and the three bytes of a byte order mark. */
+const BLANK = [0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf];
+
+/**
+ * The texts of a file, or of standard input for `-`, one at a time and in bounded memory (ids aside, which are kept to
+ * notice duplicates). A line may have 16 MiB.
+ *
+ * `.jsonl` and `.ndjson` hold objects with `_id` or `id`, an optional `title` and `text`; title and text are joined by a
+ * space (`documentText`). `.tsv` holds id, tab, text. Anything else is JSON lines when its first byte other than white space is `{`, and
+ * otherwise plain lines whose ids are the line numbers from 1.
+ *
+ * Throws `ERR_ID_DUPLICATE`, `ERR_RECORD_FIELD`, `ERR_TSV_LINE`, `ERR_FILE_EMPTY` and what `readLines` throws, naming file and line.
+ */
+export async function* readTexts(path: string, options: TextInputOptions = {}): AsyncGenerator<TextRecord> {
+  const { source, name } = openInput(path, options);
+  const { format, lines } = await detectFormat(path, source, name);
+  const lineOptions = { name, signal: options.signal };
+  if (format === 'lines') {
+    let empty = true;
+    for await (const line of readLines(lines, lineOptions)) {
+      empty = false;
+      yield { id: String(line.number), text: line.text };
+    }
+    if (empty) throw emptyFile(name, 'one text a line');
+    return;
+  }
+  if (format === 'jsonl') {
+    for await (const record of readRecords(lines, lineOptions)) yield { id: record.id, text: documentText(record) };
+    return;
+  }
+  yield* tsvRecords(lines, lineOptions);
+}
+
+/** A path or `-` as a source of lines and the name that errors give it. */
+export function openInput(path: string, options: TextInputOptions): { source: LineSource; name: string } {
+  if (path !== '-') return { source: path, name: path };
+  const stdin = options.stdin ?? process.stdin;
+  // Without this a wait for input would outlast Ctrl-C.
+  return { source: options.signal ? addAbortSignal(options.signal, stdin) : stdin, name: 'stdin' };
+}
+
+async function* tsvRecords(source: LineSource, options: LineOptions): AsyncGenerator<TextRecord> {
+  const seen = new Set<string>();
+  for await (const line of readLines(source, options)) {
+    if (line.text.trim() === '') continue;
+    const tab = line.text.indexOf('\t');
+    if (tab < 0) throw new FlesError('ERR_TSV_LINE', `${line.where} has no tab, expected an id, a tab and a text`);
+    const id = line.text.slice(0, tab);
+    if (id.trim() === '') {
+      throw new FlesError('ERR_TSV_LINE', `${line.where} has an empty id, expected an id, a tab and a text`);
+    }
+    checkNewId(seen, id, line);
+    yield { id, text: line.text.slice(tab + 1) };
+  }
+  if (seen.size === 0) throw emptyFile(options.name ?? 'input', 'an id, a tab and a text on each line');
+}
+
+/** Adds an id to those seen. Throws `ERR_ID_DUPLICATE` when it is among them. */
+export function checkNewId(seen: Set<string>, id: string, line: Line): void {
+  if (seen.has(id)) {
+    throw new FlesError(
+      'ERR_ID_DUPLICATE',
+      `${line.where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
+    );
+  }
+  seen.add(id);
+}
+
+/** The format of an input, and the input with nothing missing although its beginning may have been read to find out. */
+async function detectFormat(
+  path: string,
+  source: LineSource,
+  name: string,
+): Promise<{ format: TextFormat; lines: LineSource }> {
+  const extension = /\.(jsonl|ndjson|tsv)$/i.exec(path)?.[1]?.toLowerCase();
+  if (extension) return { format: extension === 'tsv' ? 'tsv' : 'jsonl', lines: source };
+  const stream = typeof source === 'string' ? createReadStream(source) : source;
+  const chunks = stream[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let first: number | undefined;
+  let length = 0;
+  try {
+    while (first === undefined && length < MAX_LINE_BYTES) {
+      const { value, done } = await chunks.next();
+      if (done) break;
+      const bytes = Buffer.from(value);
+      head.push(bytes);
+      length += bytes.length;
+      first = bytes.find((byte) => !BLANK.includes(byte));
+    }
+  } catch (error) {
+    throw fileError(error, name);
+  }
+  return { format: first === 0x7b ? 'jsonl' : 'lines', lines: chain(head, chunks) };
+}
+
+async function* chain<T>(head: T[], rest: AsyncIterator<T>): AsyncGenerator<T> {
+  yield* head;
+  yield* { [Symbol.asyncIterator]: () => rest };
+}

@@ -1,0 +1,73 @@
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { exitCode, formatError, Progress } from '../../lib/cli/terminal';
+import { FlesError } from '../../lib/errors';
+
+describe('progress on a pipe', () => {
+  let written: string[];
+  let stream: NodeJS.WriteStream;
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    written = [];
+    stream = new Writable({
+      write(chunk, _, done) {
+        written.push(String(chunk));
+        done();
+      },
+    }) as unknown as NodeJS.WriteStream;
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('is one JSON object a line', () => {
+    new Progress(stream, 'encode', 'texts').update(3, 10);
+    expect(written).toEqual(['{"progress":{"task":"encode","unit":"texts","done":3,"total":10}}\n']);
+  });
+
+  test('comes at most once a second', () => {
+    const progress = new Progress(stream, 'encode', 'texts');
+    for (let done = 0; done < 30; done++) {
+      progress.update(done);
+      vi.advanceTimersByTime(100);
+    }
+    progress.stop();
+    expect(written.map((line) => JSON.parse(line).progress.done)).toEqual([0, 10, 20]);
+  });
+});
+
+describe('exit codes', () => {
+  test.each([
+    ['an option out of range', new FlesError('ERR_OPTION_RANGE', 'x'), 2],
+    ['a missing file', new FlesError('ERR_FILE_NOT_FOUND', 'x'), 2],
+    ['a bad line', new FlesError('ERR_QRELS_LINE', 'x'), 2],
+    ['a full disk', new FlesError('ERR_DISK_FULL', 'x'), 1],
+    ['a folder that cannot be written', new FlesError('ERR_FILE_ACCESS', 'x'), 1],
+    ['a hub that does not answer', new FlesError('ERR_HUB_NETWORK', 'x'), 1],
+    ['a mistake of the program', new TypeError('x'), 1],
+  ])('of %s', (_, error, code) => {
+    expect(exitCode(error)).toBe(code);
+  });
+});
+
+describe('an error', () => {
+  test('is its code and its sentence', () => {
+    expect(formatError(new FlesError('ERR_FILE_EMPTY', 'a.jsonl is empty'), false)).toBe(
+      'error: ERR_FILE_EMPTY a.jsonl is empty\n',
+    );
+  });
+
+  test('of the file system has a code of the package', () => {
+    const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', path: '/x' });
+    expect(formatError(error, false)).toMatch(/^error: ERR_DISK_FULL no space left while writing \/x;/);
+  });
+
+  test('without a code is called unexpected', () => {
+    expect(formatError(new TypeError('no'), false)).toBe('error: ERR_UNEXPECTED no\n');
+  });
+
+  test('shows its stack when debugging', () => {
+    expect(formatError(new FlesError('ERR_X', 'y'), true)).toContain('terminal.test.ts');
+  });
+});

@@ -158,3 +158,9 @@ export function locate(variable: 'FLES_DATA' | 'FLES_MODELS', ...entries: string
   if (missing) return { directory: '', found: false, reason: ` (skipped: ${variable} has no ${missing})` };
   return { directory, found: true, reason: '' };
 }
+
+/** Root of the mean squared difference over all rows: unlike the largest one, it hardly depends on luck. */
+export function spread(a: Float32Array[], b: Float32Array[]): number {
+  const squares = a.flatMap((row, i) => Array.from(row, (value, j) => (value - b[i]![j]!) ** 2));
+  return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
+}

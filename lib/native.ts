@@ -53,6 +53,8 @@ export interface Cancellation {
 }
 
 export interface NativeEncoder {
+  /** Name of the backend that computes. */
+  readonly device: string;
   readonly weightBytes: number;
   encodeSparse(
     tokens: Int32Array,

@@ -42,9 +42,12 @@ export class SparseMatrix implements Iterable<SparseVector> {
   }
 
   /** The rows of several vectors over one vocabulary, copied into one matrix. */
-  static fromVectors(vectors: readonly SparseVector[], vocabulary: readonly string[]): SparseMatrix {
+  static fromVectors(
+    vectors: readonly Pick<SparseVector, 'terms' | 'weights'>[],
+    vocabulary: readonly string[],
+  ): SparseMatrix {
     const offsets = new Float64Array(vectors.length + 1);
-    for (const [i, vector] of vectors.entries()) offsets[i + 1] = offsets[i]! + vector.nnz;
+    for (const [i, vector] of vectors.entries()) offsets[i + 1] = offsets[i]! + vector.terms.length;
     const nnz = offsets[vectors.length]!;
     const terms = new Uint32Array(nnz);
     const weights = new Float32Array(nnz);

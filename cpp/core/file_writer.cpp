@@ -53,6 +53,11 @@ void FileWriter::flush() {
 void FileWriter::sync() {
   flush();
   if (::fsync(fd_) != 0) fail_system("fsync", path_, errno);
+  close();
+}
+
+void FileWriter::close() {
+  flush();
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) fail_system("close", path_, errno);

@@ -15,7 +15,8 @@ class FileWriter {
   FileWriter& operator=(const FileWriter&) = delete;
 
   void write(const void* data, size_t bytes);
-  void sync();  // flush, fsync and close; every failure is an Error
+  void sync();   // flush, fsync and close; every failure is an Error
+  void close();  // the same without fsync, for scratch files
   uint64_t position() const { return position_; }
 
  private:

@@ -27,6 +27,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   exports.Set("initialize", Napi::Function::New(env, initialize, "initialize"));
   export_platform(env, exports);
   export_encoder(env, exports);
+  export_index(env, exports);
   export_op_door(env, exports);
   return exports;
 }

@@ -1,35 +1,13 @@
-// The class NativeEncoder, and cancellation of calls under way.
-#include <atomic>
-
+// The class NativeEncoder.
 #include "backend/registry.h"
 #include "model/encoder.h"
 #include "node/arguments.h"
 #include "node/async.h"
+#include "node/cancellation.h"
 #include "node/exports.h"
 
 namespace fles::node {
 namespace {
-
-using CancelFlag = std::shared_ptr<std::atomic<bool>>;
-
-// class Cancellation { cancel(): void }   handed to a call, it makes that call fail with ERR_ABORTED soon after
-// cancel()
-class Cancellation : public Napi::ObjectWrap<Cancellation> {
- public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "Cancellation", {InstanceMethod<&Cancellation::cancel>("cancel")});
-  }
-  explicit Cancellation(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cancellation>(info) {}
-
-  static CancelFlag flag_of(const Napi::Value& value) {
-    if (!value.IsObject()) return std::make_shared<std::atomic<bool>>(false);
-    return Unwrap(value.As<Napi::Object>())->flag_;
-  }
-
- private:
-  void cancel(const Napi::CallbackInfo&) { flag_->store(true); }
-  CancelFlag flag_ = std::make_shared<std::atomic<bool>>(false);
-};
 
 ModelSource source_from(const Napi::Object& object) {
   ModelSource source;
@@ -90,6 +68,7 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     if (!info[0].IsExternal()) throw to_js(info.Env(), "ERR_ARGUMENT_TYPE", "use NativeEncoder.load()");
     encoder_ = *info[0].As<Napi::External<std::shared_ptr<Encoder>>>().Data();
     bytes_ = static_cast<int64_t>(encoder_->weight_bytes());
+    device_ = encoder_->backend().name;
     Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
   }
   void Finalize(Napi::Env env) override { forget(env); }
@@ -169,6 +148,9 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     return Napi::Number::New(info.Env(), static_cast<double>(bytes_));
   }
 
+  // device: string
+  Napi::Value device(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), device_); }
+
   void forget(Napi::Env env) {
     if (encoder_ == nullptr) return;
     encoder_.reset();
@@ -177,6 +159,7 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
   }
 
   std::shared_ptr<Encoder> encoder_;
+  std::string device_;
   int64_t bytes_ = 0;
 };
 

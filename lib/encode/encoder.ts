@@ -1,0 +1,309 @@
+import { show } from '../check';
+import { FlesError } from '../errors';
+import { resolveModel } from '../model/hub';
+import { readIdfTable } from '../model/idf';
+import { readModel } from '../model/model';
+import type { ModelSpec } from '../model/spec';
+import { type Cancellation, cancellable, type NativeEncoder, type NativeSparseRows, native } from '../native';
+import { SparseMatrix } from '../sparse-matrix';
+import type { SparseVector } from '../sparse-vector';
+import { type TokenBatch, Tokenizer } from '../text/tokenizer';
+import { inTurn, type MicroBatch, microBatches } from './batches';
+import { DenseMatrix } from './dense-matrix';
+import {
+  checkPretrainedOptions,
+  type EncodeOptions,
+  type FromPretrainedOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from './options';
+import { queryRows } from './query-terms';
+import { windows } from './windows';
+
+export type { Cut, Device, EncodeOptions, FromPretrainedOptions, VectorKind } from './options';
+
+/** Texts of a stream computed together: enough to sort by length, little enough to yield often. */
+const BATCHES_A_WINDOW = 8;
+
+/** What a loaded model is. */
+export interface EncoderInfo
+  extends Pick<
+    ModelSpec,
+    | 'directory'
+    | 'architecture'
+    | 'config'
+    | 'mode'
+    | 'queryKind'
+    | 'maxLength'
+    | 'parameters'
+    | 'storage'
+    | 'sparse'
+    | 'dense'
+  > {
+  device: string;
+  /** Memory that the weights take in the native core. */
+  weightBytes: number;
+}
+
+/**
+ * Turns texts into sparse vectors: BERT or DistilBERT with its masked-language-model head, `log1p(relu(logit))`, and the
+ * maximum over the tokens of a text (SPLADE; Formal et al. 2021, arXiv:2109.10086). Also dense vectors, for comparison.
+ *
+ * One encoder serves any number of calls at once; none blocks the event loop. A vector depends on its text alone, not on
+ * the texts beside it or the number of threads.
+ */
+export class FLES1Encoder {
+  /** String of every term id. */
+  readonly vocabulary: readonly string[];
+  readonly #spec: ModelSpec;
+  readonly #tokenizer: Tokenizer;
+  readonly #network: NativeEncoder;
+  readonly #idf: Float32Array | undefined;
+  readonly #options: FromPretrainedOptions;
+
+  private constructor(
+    spec: ModelSpec,
+    tokenizer: Tokenizer,
+    network: NativeEncoder,
+    idf: Float32Array | undefined,
+    options: FromPretrainedOptions,
+  ) {
+    this.vocabulary = tokenizer.vocabulary;
+    this.#spec = spec;
+    this.#tokenizer = tokenizer;
+    this.#network = network;
+    this.#idf = idf;
+    this.#options = options;
+  }
+
+  /**
+   * Loads a model from a local folder, or by its hub id (`org/name`) from the Hugging Face cache or hub.
+   *
+   * @throws FlesError naming the file, tensor or option: docs/models.md lists the codes
+   */
+  static async fromPretrained(dirOrHubId: string, options: FromPretrainedOptions = {}): Promise<FLES1Encoder> {
+    checkPretrainedOptions(options);
+    const { revision, token, cacheDir, offline, onProgress, signal, mode, pooling, denseMode, queryKind } = options;
+    const directory = await resolveModel(dirOrHubId, { revision, token, cacheDir, offline, onProgress, signal });
+    const spec = await readModel(directory, { mode, pooling, denseMode, queryKind });
+    checkPretrainedOptions(options, limitsOf(spec));
+    const tokenizer = await Tokenizer.load(spec.networkDirectory, { vocabularySize: spec.config.vocabularySize });
+    const idf = spec.queryKind === 'idf' ? await readIdfTable(spec, tokenizer.vocabulary) : undefined;
+    signal?.throwIfAborted();
+    const network = await native.NativeEncoder.load({
+      device: options.device ?? 'auto',
+      config: spec.config,
+      withHead: spec.mode === 'sparse',
+      files: spec.files,
+      tensors: spec.tensors,
+    });
+    return new FLES1Encoder(spec, tokenizer, network, idf, options);
+  }
+
+  get mode(): 'sparse' | 'dense' {
+    return this.#spec.mode;
+  }
+
+  get info(): EncoderInfo {
+    const { directory, architecture, config, mode, queryKind, maxLength, parameters, storage, sparse, dense } =
+      this.#spec;
+    return {
+      directory,
+      architecture,
+      config,
+      mode,
+      queryKind,
+      maxLength,
+      parameters,
+      storage,
+      sparse,
+      dense,
+      device: this.#network.device,
+      weightBytes: this.#network.weightBytes,
+    };
+  }
+
+  /** The sparse vector of one text. An empty text, or one of only spaces, has an empty vector. */
+  async encode(text: string, options: EncodeOptions = {}): Promise<SparseVector> {
+    return (await this.encodeBatch([text], options)).row(0);
+  }
+
+  /**
+   * The sparse vectors of many texts, as the rows of one matrix, in the order given. Texts are computed sorted by length.
+   *
+   * @throws FlesError `ERR_MODEL_MODE` (a dense encoder), `ERR_ARGUMENT_TYPE`, `ERR_OPTION_*`, `ERR_DISPOSED`; the signal's
+   *   reason
+   */
+  async encodeBatch(texts: readonly string[], options: EncodeOptions = {}): Promise<SparseMatrix> {
+    this.#expectMode('sparse', 'encodeDense()');
+    const resolved = resolveOptions(options, limitsOf(this.#spec), this.#options);
+    checkTexts(texts);
+    const rows =
+      resolved.kind === 'query' && this.#spec.queryKind !== 'encoder'
+        ? await this.#lookUp(texts, resolved)
+        : await this.#compute(texts, resolved);
+    resolved.onProgress?.(texts.length, texts.length);
+    return rows;
+  }
+
+  /**
+   * The sparse vectors of texts as they come, in their order, with bounded memory: some hundred texts are read ahead while
+   * others are computed. Ending the loop early closes the source.
+   */
+  async *encodeStream(
+    texts: AsyncIterable<string> | Iterable<string>,
+    options: EncodeOptions = {},
+  ): AsyncGenerator<SparseVector> {
+    this.#expectMode('sparse', 'encodeDense()');
+    const { onProgress, ...rest } = options;
+    const { batchSize, signal } = resolveOptions(rest, limitsOf(this.#spec), this.#options);
+    let done = 0;
+    for await (const rows of this.#oneAhead(windows(texts, batchSize * BATCHES_A_WINDOW, signal), rest)) {
+      yield* rows;
+      done += rows.rows;
+      onProgress?.(done, undefined);
+    }
+  }
+
+  /**
+   * Dense vectors of texts, (texts, hidden size), in the order given; for models of mode `dense`.
+   *
+   * @throws FlesError `ERR_MODEL_MODE` (a sparse encoder; load it with `mode: 'dense'`), and as `encodeBatch`
+   */
+  async encodeDense(texts: readonly string[], options: EncodeOptions = {}): Promise<DenseMatrix> {
+    this.#expectMode('dense', 'encodeBatch()');
+    const resolved = resolveOptions(options, limitsOf(this.#spec), this.#options);
+    checkTexts(texts);
+    const columns = this.#spec.config.hiddenSize;
+    const matrix = new DenseMatrix(texts.length, columns, new Float32Array(texts.length * columns));
+    const { maxLength, signal } = resolved;
+    const tokens = await this.#tokenizer.encodeBatch(this.#withPrompt(texts, resolved), { maxLength, signal });
+    await this.#inBatches(
+      tokens,
+      resolved,
+      (batch, cancellation) => this.#network.encodeDense(batch.tokens, batch.offsets, this.#spec.dense!, cancellation),
+      (batch, values) => {
+        for (const [row, place] of batch.places.entries()) {
+          matrix.row(place).set(values.subarray(row * columns, (row + 1) * columns));
+        }
+      },
+    );
+    resolved.onProgress?.(texts.length, texts.length);
+    return matrix;
+  }
+
+  /** Frees the weights. Calls under way end first; later ones fail with `ERR_DISPOSED`. */
+  dispose(): void {
+    this.#network.dispose();
+  }
+
+  /** Encodes window after window, the next one already under way while the last is consumed. */
+  async *#oneAhead(source: AsyncIterable<string[]>, options: EncodeOptions): AsyncGenerator<SparseMatrix> {
+    let running: Promise<SparseMatrix> | undefined;
+    for await (const window of source) {
+      const ready = running;
+      running = this.encodeBatch(window, options);
+      running.catch(() => {}); // reported where it is awaited
+      if (ready) yield await ready;
+    }
+    if (running) yield await running;
+  }
+
+  #expectMode(mode: 'sparse' | 'dense', other: string): void {
+    if (this.#spec.mode !== mode) {
+      throw new FlesError(
+        'ERR_MODEL_MODE',
+        `${this.#spec.directory} is loaded in ${this.#spec.mode} mode, this call needs ${mode}; use ${other} or load it with mode "${mode}"`,
+      );
+    }
+  }
+
+  #withPrompt(texts: readonly string[], { kind }: ResolvedOptions): readonly string[] {
+    const prompt = this.#spec.prompts[kind];
+    return prompt === '' ? texts : texts.map((text) => prompt + text);
+  }
+
+  /** Query vectors that need no network. */
+  async #lookUp(texts: readonly string[], options: ResolvedOptions): Promise<SparseMatrix> {
+    const { maxLength, signal } = options;
+    const pieces = await this.#tokenizer.wordPiecesBatch(texts, { maxLength: Math.max(1, maxLength - 2), signal });
+    const idf = this.#idf;
+    const weightOf = idf ? (term: number) => idf[term] ?? 0 : () => 1;
+    const dropped = new Set(options.dropSpecialTokens ? this.#tokenizer.specialIds : []);
+    return queryRows(pieces, weightOf, options, dropped, this.vocabulary);
+  }
+
+  async #compute(texts: readonly string[], options: ResolvedOptions): Promise<SparseMatrix> {
+    const { maxLength, signal } = options;
+    const tokens = await this.#tokenizer.encodeBatch(this.#withPrompt(texts, options), { maxLength, signal });
+    const settings = {
+      pooling: this.#spec.sparse!.pooling,
+      threshold: options.threshold,
+      topK: options.topK,
+      dropped: Int32Array.from(options.dropSpecialTokens ? this.#tokenizer.specialIds : []),
+    };
+    const rows: { terms: Uint32Array; weights: Float32Array }[] = new Array(texts.length);
+    await this.#inBatches(
+      withoutBlanks(texts, tokens),
+      options,
+      (batch, cancellation) => this.#network.encodeSparse(batch.tokens, batch.offsets, settings, cancellation),
+      (batch, { offsets, terms, weights }: NativeSparseRows) => {
+        for (const [row, place] of batch.places.entries()) {
+          const [begin, end] = [offsets[row]!, offsets[row + 1]!];
+          rows[place] = { terms: terms.subarray(begin, end), weights: weights.subarray(begin, end) };
+        }
+      },
+    );
+    return SparseMatrix.fromVectors(rows, this.vocabulary);
+  }
+
+  async #inBatches<T>(
+    tokens: TokenBatch,
+    { batchSize, signal, onProgress }: ResolvedOptions,
+    compute: (batch: MicroBatch, cancellation: Cancellation | undefined) => Promise<T>,
+    collect: (batch: MicroBatch, result: T) => void,
+  ): Promise<void> {
+    const total = tokens.offsets.length - 1;
+    let done = 0;
+    await cancellable(signal, (cancellation) =>
+      inTurn(
+        microBatches(tokens, batchSize),
+        (batch) => compute(batch, cancellation),
+        (batch, result) => {
+          collect(batch, result);
+          done += batch.places.length;
+          if (done < total) onProgress?.(done, total);
+        },
+      ),
+    );
+  }
+}
+
+function limitsOf(spec: ModelSpec) {
+  const { vocabularySize, maxPositions } = spec.config;
+  return { vocabularySize, maxPositions, maxLength: spec.maxLength };
+}
+
+/** The batch with the texts of only white space empty: nothing is computed for them and their vectors are empty. */
+function withoutBlanks(texts: readonly string[], batch: TokenBatch): TokenBatch {
+  if (texts.every((text) => /\S/.test(text))) return batch;
+  const tokens = new Int32Array(batch.tokens.length);
+  const offsets = new Int32Array(batch.offsets.length);
+  for (const [i, text] of texts.entries()) {
+    const own = /\S/.test(text) ? batch.tokens.subarray(batch.offsets[i], batch.offsets[i + 1]) : [];
+    tokens.set(own, offsets[i]!);
+    offsets[i + 1] = offsets[i]! + own.length;
+  }
+  return { tokens: tokens.slice(0, offsets[texts.length]), offsets };
+}
+
+function checkTexts(texts: readonly string[]): void {
+  if (!Array.isArray(texts)) {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `texts is ${show(texts)}, expected an array of strings`);
+  }
+  for (const [i, text] of texts.entries()) {
+    if (typeof text !== 'string') {
+      throw new FlesError('ERR_ARGUMENT_TYPE', `texts[${i}] is ${show(text)}, expected a string`);
+    }
+  }
+}

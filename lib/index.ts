@@ -10,5 +10,15 @@ export {
   type VectorKind,
 } from './encode/encoder';
 export { FlesError } from './errors';
+export type { BuildOptions, IndexDocument } from './index/build';
+export {
+  type Hit,
+  type IndexBytes,
+  type IndexInfo,
+  InvertedIndex,
+  type SearchAlgorithm,
+  type SearchOptions,
+} from './index/inverted-index';
+export type { VectorLike } from './index/vectors';
 export { SparseMatrix } from './sparse-matrix';
 export { type SharedTerm, SparseVector } from './sparse-vector';

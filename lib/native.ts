@@ -9,6 +9,8 @@ export interface Native {
   platform(): Platform;
   NativeEncoder: NativeEncoderClass;
   Cancellation: new () => Cancellation;
+  NativeIndexBuilder: NativeIndexBuilderClass;
+  NativeIndex: NativeIndexClass;
   /** Runs one op of the table; `device` is a backend or a CPU level such as `cpu:avx2`. Output arrays are filled in place. */
   runOp(device: string, op: string, args: object): void;
   opNames(): string[];
@@ -73,6 +75,42 @@ export interface NativeEncoder {
 
 interface NativeEncoderClass {
   load(source: NativeModelSource): Promise<NativeEncoder>;
+}
+
+export interface NativeIndexBuilder {
+  append(
+    names: string[],
+    newTerms: string[],
+    offsets: Float64Array,
+    terms: Uint32Array,
+    weights: Float32Array,
+  ): Promise<void>;
+  finish(destination: string, cancellation?: Cancellation): Promise<void>;
+}
+
+interface NativeIndexBuilderClass {
+  /** `blockBits`: documents of a block as a power of two; tests make them small. */
+  new (directory: string, blockBits?: number): NativeIndexBuilder;
+}
+
+export interface NativeIndex {
+  readonly info: { documents: number; terms: number; postings: number; sections: number[]; fileBytes: number };
+  /** The string of each term id. */
+  lexicon(): string[];
+  /** Hits of several queries in a row: those of query `i` end at `ends[i]`. */
+  search(
+    offsets: Float64Array,
+    terms: Uint32Array,
+    weights: Float32Array,
+    k: number,
+    algorithm: string,
+    cancellation?: Cancellation,
+  ): Promise<{ ends: Float64Array; documents: Uint32Array; scores: Float32Array; ids: string[] }>;
+  close(): void;
+}
+
+interface NativeIndexClass {
+  open(directory: string): Promise<NativeIndex>;
 }
 
 function load(): Native {

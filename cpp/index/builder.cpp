@@ -1,0 +1,186 @@
+#include "index/builder.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/mapped_file.h"
+
+namespace fles {
+
+IndexBuilder::IndexBuilder(std::string directory, int block_bits)
+    : directory_(std::move(directory)), block_bits_(block_bits) {
+  if (block_bits < 0 || block_bits > kMaxBlockBits) {
+    fail("ERR_ARGUMENT_VALUE", "block bits are %d, expected 0..%d", block_bits, kMaxBlockBits);
+  }
+  scratch_ = std::make_unique<FileWriter>(directory_ + "/postings.scratch");
+}
+
+void IndexBuilder::add_terms(const std::vector<std::string>& terms) {
+  for (const std::string& term : terms) {
+    const size_t before = lexicon_.size();
+    lexicon_.add(term);
+    if (lexicon_.size() == before) fail("ERR_DUPLICATE_TERM", "term \"%s\" is in the lexicon already", term.c_str());
+  }
+}
+
+void IndexBuilder::append(const std::vector<std::string>& names, const std::vector<uint64_t>& offsets,
+                          const std::vector<uint32_t>& terms, const std::vector<float>& weights) {
+  if (offsets.size() != names.size() + 1 || offsets[0] != 0 || offsets.back() != terms.size() ||
+      terms.size() != weights.size()) {
+    fail("ERR_ARGUMENT_LENGTH", "offsets, names, terms and weights do not describe the same rows");
+  }
+  const uint64_t limit = (uint64_t{1} << (block_bits_ + 16)) - 1;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const uint64_t document = names_.size();
+    if (document == limit) fail("ERR_INDEX_FULL", "an index holds %llu documents at most", (unsigned long long)limit);
+    const uint32_t number = names_.add(names[i]);
+    if (number != document) {
+      fail("ERR_DUPLICATE_ID", "document %llu has the id \"%s\" of document %u; ids must be unique",
+           (unsigned long long)document, names[i].c_str(), number);
+    }
+    if (offsets[i + 1] < offsets[i] || offsets[i + 1] > terms.size()) {
+      fail("ERR_ARGUMENT_VALUE", "offsets do not ascend at row %zu", i);
+    }
+    for (size_t p = offsets[i]; p < offsets[i + 1]; ++p) {
+      if (terms[p] >= lexicon_.size()) fail("ERR_ARGUMENT_VALUE", "term %u is not in the lexicon", terms[p]);
+      if (!(weights[p] > 0) || !std::isfinite(weights[p])) {
+        fail("ERR_WEIGHT_RANGE", "document \"%s\" has weight %g for term \"%s\", expected a finite number above 0",
+             names[i].c_str(), weights[p], std::string(lexicon_.at(terms[p])).c_str());
+      }
+    }
+    row_terms_.insert(row_terms_.end(), terms.begin() + offsets[i], terms.begin() + offsets[i + 1]);
+    row_weights_.insert(row_weights_.end(), weights.begin() + offsets[i], weights.begin() + offsets[i + 1]);
+    row_ends_.push_back(row_terms_.size());
+    if (row_ends_.size() == size_t{1} << block_bits_) end_block();
+  }
+}
+
+// Counting sort of the gathered rows by term; rows are visited in order, so documents ascend within a term.
+void IndexBuilder::end_block() {
+  const size_t count = row_terms_.size();
+  const uint64_t first_document = blocks_.size() << block_bits_;
+  std::vector<size_t> next(lexicon_.size() + 1);
+  for (const uint32_t term : row_terms_) ++next[term + 1];
+  Block block;
+  for (size_t t = 0; t + 1 < next.size(); ++t) {
+    if (next[t + 1] > 0) block.segments.push_back({static_cast<uint32_t>(t), static_cast<uint32_t>(next[t + 1])});
+  }
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<uint16_t> ids(count);
+  std::vector<float> weights(count);
+  std::vector<uint32_t> last(lexicon_.size(), UINT32_MAX);  // last row with the term
+  size_t p = 0;
+  for (size_t row = 0; row < row_ends_.size(); ++row) {
+    for (; p < row_ends_[row]; ++p) {
+      const uint32_t term = row_terms_[p];
+      if (last[term] == row) {
+        fail("ERR_DUPLICATE_TERM", "document \"%s\" has term \"%s\" twice; give each term one weight",
+             std::string(names_.at(first_document + row)).c_str(), std::string(lexicon_.at(term)).c_str());
+      }
+      last[term] = static_cast<uint32_t>(row);
+      const size_t to = next[term]++;
+      ids[to] = static_cast<uint16_t>(row);
+      weights[to] = row_weights_[p];
+    }
+  }
+  block.ids_at = scratch_->position();
+  scratch_->write(ids.data(), count * sizeof(uint16_t));
+  block.weights_at = scratch_->position();
+  scratch_->write(weights.data(), count * sizeof(float));
+  blocks_.push_back(std::move(block));
+  postings_ += count;
+  row_ends_.clear();
+  row_terms_.clear();
+  row_weights_.clear();
+}
+
+void IndexBuilder::finish(const std::string& destination, const std::atomic<bool>& cancelled) {
+  if (!row_ends_.empty()) end_block();
+  scratch_->close();
+  const std::string part = directory_ + "/index.part", whole = directory_ + "/" + kIndexFile;
+  write_index(part, cancelled);
+  if (::unlink((directory_ + "/postings.scratch").c_str()) != 0) fail_system("remove", directory_, errno);
+  rename_durably(part, whole);
+  const std::string old = destination + "/" + kIndexFile;
+  if (::access(old.c_str(), F_OK) == 0) {
+    rename_durably(whole, old);
+  } else {
+    rename_durably(directory_, destination);
+  }
+}
+
+void IndexBuilder::write_index(const std::string& path, const std::atomic<bool>& cancelled) {
+  const size_t terms = lexicon_.size();
+  // Segments by term, then block: begins relative to the term's first posting.
+  std::vector<uint64_t> term_postings(terms + 1), term_segments(terms + 1);
+  for (const Block& block : blocks_) {
+    for (const Segment& segment : block.segments) {
+      term_postings[segment.term + 1] += segment.count;
+      ++term_segments[segment.term + 1];
+    }
+  }
+  std::partial_sum(term_segments.begin(), term_segments.end(), term_segments.begin());
+  const uint64_t segments = term_segments[terms];
+  std::vector<uint16_t> segment_blocks(segments);
+  std::vector<uint32_t> segment_begins(segments), segment_counts(segments);
+  {
+    std::vector<uint64_t> next(term_segments.begin(), term_segments.end() - 1);
+    std::vector<uint32_t> begin(terms);
+    for (size_t b = 0; b < blocks_.size(); ++b) {
+      for (const auto [term, count] : blocks_[b].segments) {
+        const uint64_t s = next[term]++;
+        segment_blocks[s] = static_cast<uint16_t>(b);
+        segment_begins[s] = begin[term];
+        segment_counts[s] = count;
+        begin[term] += count;
+      }
+      std::vector<Segment>().swap(blocks_[b].segments);
+    }
+  }
+  std::partial_sum(term_postings.begin(), term_postings.end(), term_postings.begin());
+
+  IndexHeader header{};
+  header.block_bits = static_cast<uint32_t>(block_bits_);
+  header.documents = names_.size();
+  header.terms = terms;
+  header.postings = postings_;
+  header.segments = segments;
+  header.lexicon_bytes = lexicon_.text().size();
+  header.names_bytes = names_.text().size();
+  IndexWriter writer(path, header);
+
+  const MappedFile scratch(directory_ + "/postings.scratch");
+  // Terms ascend within each block of the scratch file, so every block is read from front to back.
+  const auto copy = [&](size_t element, uint64_t Block::* at) {
+    std::vector<uint64_t> cursors(blocks_.size());
+    for (size_t b = 0; b < blocks_.size(); ++b) cursors[b] = blocks_[b].*at;
+    for (size_t s = 0; s < segments; ++s) {
+      if (s % 4096 == 0 && cancelled.load(std::memory_order_relaxed)) fail("ERR_ABORTED", "building was cancelled");
+      uint64_t& cursor = cursors[segment_blocks[s]];
+      const uint64_t bytes = element * segment_counts[s];
+      writer.write(scratch.slice(cursor, bytes, "a segment of the scratch file"), bytes);
+      cursor += bytes;
+    }
+    writer.end_section();
+  };
+  const auto put = [&](const auto& values) {
+    writer.write(values.data(), values.size() * sizeof values[0]);
+    writer.end_section();
+  };
+  copy(sizeof(uint16_t), &Block::ids_at);
+  copy(sizeof(float), &Block::weights_at);
+  put(term_postings);
+  put(term_segments);
+  put(segment_blocks);
+  put(segment_begins);
+  put(lexicon_.offsets());
+  put(lexicon_.text());
+  put(names_.offsets());
+  put(names_.text());
+  writer.finish();
+}
+
+}  // namespace fles

@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { checkString, show } from '../check';
+import { FlesError, fileError, throwIfAborted } from '../errors';
+import { cancellable, type NativeIndexBuilder, native } from '../native';
+import { checkWellFormed, forEachTerm, Rows, type VectorLike } from './vectors';
+
+/** A document to be indexed: `id` is any string, unique in the index. */
+export interface IndexDocument {
+  id: string;
+  vector: VectorLike;
+}
+
+export interface BuildOptions {
+  /** Replace an index that stands in the directory (default true); false refuses with `ERR_INDEX_EXISTS`. */
+  overwrite?: boolean;
+  signal?: AbortSignal;
+  /** Called now and then with the number of documents taken. */
+  onProgress?(documents: number): void;
+}
+
+/** Rows are handed to the native core in batches of about this many postings. */
+const BATCH_POSTINGS = 1 << 16;
+const BATCH_DOCUMENTS = 1 << 12;
+
+/**
+ * Writes the index of `documents` into `directory`; see `InvertedIndex.build`.
+ *
+ * Everything is written into `DIRECTORY.tmp-PID-RANDOM` beside it. When that is whole and on the disk it is renamed to
+ * `directory`, or, where an index stands already, its file is renamed over the old index's file. One rename decides,
+ * so that a crash at any time leaves the old index, the new one, or (if there was none) no directory.
+ */
+export async function buildIndex(
+  directory: string,
+  documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
+  options: BuildOptions,
+): Promise<void> {
+  throwIfAborted(options.signal);
+  const destination = await checkDestination(directory, options.overwrite ?? true);
+  const temporary = `${destination}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+  try {
+    await mkdir(dirname(destination), { recursive: true });
+    await mkdir(temporary);
+  } catch (error) {
+    throw fileError(error, temporary);
+  }
+  try {
+    const builder = new native.NativeIndexBuilder(temporary);
+    await appendAll(builder, documents, options);
+    await cancellable(options.signal, (cancellation) => builder.finish(destination, cancellation));
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function appendAll(
+  builder: NativeIndexBuilder,
+  documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
+  { signal, onProgress }: BuildOptions,
+): Promise<void> {
+  const lexicon = new Lexicon();
+  const rows = new Rows();
+  let ids: string[] = [];
+  let taken = 0;
+  // One batch is sorted natively while the next is gathered.
+  let underWay: Promise<void> = Promise.resolve();
+  const flush = async () => {
+    await underWay;
+    underWay = builder.append(ids, lexicon.takeNew(), ...rows.arrays());
+    underWay.catch(() => undefined); // awaited at the next flush
+    ids = [];
+    rows.clear();
+    onProgress?.(taken);
+  };
+  try {
+    for await (const document of documents) {
+      throwIfAborted(signal);
+      const id = checkWellFormed('the document id', checkString(`the id of document ${taken}`, document?.id));
+      const owner = () => `document ${show(id)}`;
+      forEachTerm(document.vector, owner, (term, weight) => rows.push(lexicon.idOf(term), weight));
+      rows.endRow();
+      ids.push(id);
+      taken++;
+      if (rows.postings >= BATCH_POSTINGS || rows.rows >= BATCH_DOCUMENTS) await flush();
+    }
+    await flush();
+  } finally {
+    await underWay; // its files are about to be renamed or removed
+  }
+}
+
+/** Term ids in the order of first use. */
+class Lexicon {
+  private readonly ids = new Map<string, number>();
+  private fresh: string[] = [];
+
+  idOf(term: string): number {
+    let id = this.ids.get(term);
+    if (id === undefined) {
+      id = this.ids.size;
+      this.ids.set(checkWellFormed('the term', term), id);
+      this.fresh.push(term);
+    }
+    return id;
+  }
+
+  /** Terms that came since the last call. */
+  takeNew(): string[] {
+    const fresh = this.fresh;
+    this.fresh = [];
+    return fresh;
+  }
+}
+
+/** The path to build at, symbolic links followed; refuses what is neither free, nor empty, nor an index. */
+async function checkDestination(directory: string, overwrite: boolean): Promise<string> {
+  let path: string;
+  let entries: string[];
+  try {
+    path = await realpath(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return resolve(directory);
+    throw fileError(error, directory);
+  }
+  try {
+    entries = await readdir(path);
+  } catch (error) {
+    throw fileError(error, directory);
+  }
+  if (entries.length === 0) return path;
+  if (!entries.includes('index.fles') || !(await isIndexFile(join(path, 'index.fles')))) {
+    throw new FlesError(
+      'ERR_INDEX_DIRECTORY',
+      `${directory} is not empty and not an index; give a new or empty directory, or remove its contents`,
+    );
+  }
+  if (!overwrite) {
+    throw new FlesError('ERR_INDEX_EXISTS', `${directory} has an index already; set overwrite to replace it`);
+  }
+  return path;
+}
+
+async function isIndexFile(path: string): Promise<boolean> {
+  try {
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
+      return buffer.toString('latin1', 0, bytesRead) === 'FLESINDX';
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}

@@ -1,0 +1,198 @@
+import { checkChoice, checkInteger, checkKeys, checkString } from '../check';
+import { cancellable, type NativeIndex, native } from '../native';
+import { type BuildOptions, buildIndex, type IndexDocument } from './build';
+import { forEachTerm, Rows, type VectorLike } from './vectors';
+
+/** `block_accumulation` is the fast one; `exhaustive` returns the same and is there to compare with. */
+export type SearchAlgorithm = 'block_accumulation' | 'exhaustive';
+
+export interface SearchOptions {
+  /** Number of hits, 1 or more; fewer come back when fewer documents share a term with the query. */
+  k: number;
+  algorithm?: SearchAlgorithm;
+  signal?: AbortSignal;
+}
+
+export interface Hit {
+  /** The id that the document was indexed under. */
+  id: string;
+  /** The document's number: its place in the order of indexing, from 0. */
+  document: number;
+  /** Inner product of the query and the document, a float32 above 0. */
+  score: number;
+}
+
+/** Bytes of an index on the disk, by what they hold; they add up to `total`, the size of its file. */
+export interface IndexBytes {
+  total: number;
+  /** Document numbers of the postings, 2 bytes each. */
+  documentIds: number;
+  /** Weights of the postings, float32. */
+  weights: number;
+  /** Score bounds for pruning: none in this format. */
+  bounds: number;
+  /** The directory that finds a term's postings in a block of documents. */
+  blocks: number;
+  /** The terms' strings. */
+  lexicon: number;
+  /** The documents' ids as strings. */
+  names: number;
+  /** Header, checksums and padding. */
+  header: number;
+}
+
+export interface IndexInfo {
+  documents: number;
+  /** Distinct terms. */
+  terms: number;
+  /** (term, document) pairs. */
+  postings: number;
+  bytes: IndexBytes;
+  /** `bytes.total / postings`; 0 for an index without postings. */
+  bytesPerPosting: number;
+}
+
+/** Queries handed to one thread at a time: enough to make the hand-over cheap, few enough to share the work evenly. */
+const MAX_QUERIES_AT_ONCE = 32;
+const THREADS = native.platform().threads;
+
+/**
+ * An inverted index over sparse vectors, on disk and memory-mapped: exact inner-product search.
+ *
+ * The score of a document is `sum over shared terms of query weight * document weight`, each product and the sum in
+ * float32, terms added in the order of their strings (UTF-16 code units). So a score depends on the two vectors alone,
+ * not on the index, the algorithm, the machine or the form in which the vectors were given. Hits come by score
+ * descending, equal scores by document number ascending; documents without a shared term are no hits.
+ *
+ * Searches run on threads of their own, as many as there are processors (`FLES_NUM_THREADS`), and may overlap.
+ */
+export class InvertedIndex {
+  private readonly native: NativeIndex;
+  private termIds: Map<string, number> | undefined;
+  /** What the index holds, in numbers; stays readable after `close`. */
+  readonly info: IndexInfo;
+
+  private constructor(index: NativeIndex) {
+    this.native = index;
+    this.info = infoOf(index);
+  }
+
+  /**
+   * Indexes documents into `directory` and opens the result.
+   *
+   * `documents` is read once, in order, with backpressure; a document may be empty, ids must be unique. Memory stays
+   * bounded: postings wait on the disk, beside the directory, in as much space as the index itself. The directory
+   * holds the old index, if there was one, until the new one is whole, and then the new one; a failed or aborted build
+   * leaves nothing behind (after a crash of the process, a folder `DIRECTORY.tmp-*` that may be removed). The parent
+   * directory is made if needed.
+   *
+   * Throws `ERR_DUPLICATE_ID`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite), `ERR_STRING_SURROGATE`,
+   * `ERR_INDEX_DIRECTORY` (something else is in the directory), `ERR_INDEX_EXISTS`, `ERR_FILE_*`, `ERR_DISK_FULL`, and
+   * whatever `documents` throws.
+   */
+  static async build(
+    directory: string,
+    documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
+    options: BuildOptions = {},
+  ): Promise<InvertedIndex> {
+    checkString('directory', directory);
+    checkKeys(options, ['overwrite', 'signal', 'onProgress']);
+    await buildIndex(directory, documents, options);
+    return InvertedIndex.open(directory);
+  }
+
+  /**
+   * Maps the index in `directory` and verifies all of it, so that no damage can crash or mislead a search.
+   *
+   * Throws `ERR_FILE_NOT_FOUND`, `ERR_INDEX_MAGIC` (not an index), `ERR_INDEX_VERSION` (another version of the format),
+   * `ERR_INDEX_CHECKSUM`, `ERR_INDEX_HEADER`, `ERR_INDEX_STRUCTURE` and `ERR_FILE_TRUNCATED` (damaged).
+   */
+  static async open(directory: string): Promise<InvertedIndex> {
+    return new InvertedIndex(await native.NativeIndex.open(checkString('directory', directory)));
+  }
+
+  /**
+   * The `k` documents with the highest inner product with `query`, best first. Terms that the index lacks add nothing.
+   *
+   * Throws `ERR_WEIGHT_RANGE` (a weight of the query is negative or not finite), `ERR_OPTION_RANGE` (k) and
+   * `ERR_DISPOSED` after `close`.
+   */
+  async search(query: VectorLike, options: SearchOptions): Promise<Hit[]> {
+    return (await this.searchBatch([query], options))[0]!;
+  }
+
+  /** `search` for each query, spread over the search threads; hits in the order of the queries. */
+  async searchBatch(queries: readonly VectorLike[], options: SearchOptions): Promise<Hit[][]> {
+    checkKeys(options, ['k', 'algorithm', 'signal']);
+    const k = checkInteger('k', options.k, 1, 2 ** 32 - 1);
+    const algorithm = checkChoice('algorithm', options.algorithm ?? 'block_accumulation', [
+      'block_accumulation',
+      'exhaustive',
+    ]);
+    const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * THREADS)));
+    return cancellable(options.signal, async (cancellation) => {
+      const parts: Promise<Hit[][]>[] = [];
+      for (let begin = 0; begin < queries.length; begin += perPart) {
+        const rows = this.rowsOf(queries.slice(begin, begin + perPart));
+        parts.push(this.native.search(...rows.arrays(), k, algorithm, cancellation).then(hitsOf));
+      }
+      return (await Promise.all(parts)).flat();
+    });
+  }
+
+  /** Unmaps the index once the searches under way have ended; later calls throw `ERR_DISPOSED`. */
+  close(): void {
+    this.termIds = undefined;
+    this.native.close();
+  }
+
+  /** Queries as rows of the index's term ids, each in the order of the terms' strings. */
+  private rowsOf(queries: readonly VectorLike[]): Rows {
+    this.termIds ??= new Map(this.native.lexicon().map((term, id) => [term, id]));
+    const rows = new Rows();
+    for (const query of queries) {
+      const known: { term: string; id: number; weight: number }[] = [];
+      forEachTerm(
+        query,
+        () => 'the query',
+        (term, weight) => {
+          const id = this.termIds!.get(term);
+          if (id !== undefined) known.push({ term, id, weight });
+        },
+      );
+      known.sort((a, b) => (a.term < b.term ? -1 : 1));
+      for (const { id, weight } of known) rows.push(id, weight);
+      rows.endRow();
+    }
+    return rows;
+  }
+}
+
+function hitsOf(found: Awaited<ReturnType<NativeIndex['search']>>): Hit[][] {
+  const { ends, ids, documents, scores } = found;
+  return Array.from(ends, (end, query) => {
+    const begin = query === 0 ? 0 : ends[query - 1]!;
+    return Array.from({ length: end - begin }, (_, i) => ({
+      id: ids[begin + i]!,
+      document: documents[begin + i]!,
+      score: scores[begin + i]!,
+    }));
+  });
+}
+
+function infoOf(index: NativeIndex): IndexInfo {
+  const { documents, terms, postings, sections, fileBytes } = index.info;
+  const sum = (begin: number, end: number) => sections.slice(begin, end).reduce((a, b) => a + b, 0);
+  // The order of sections in the file: docs/format.md.
+  const bytes: IndexBytes = {
+    total: fileBytes,
+    documentIds: sum(0, 1),
+    weights: sum(1, 2),
+    bounds: 0,
+    blocks: sum(2, 6),
+    lexicon: sum(6, 8),
+    names: sum(8, 10),
+    header: fileBytes - sum(0, 10),
+  };
+  return { documents, terms, postings, bytes, bytesPerPosting: postings > 0 ? fileBytes / postings : 0 };
+}

@@ -176,12 +176,11 @@ function findTensor(need: Need, prefix: string, { tensors }: WeightFiles): Entry
 }
 
 function missing(need: Need, prefix: string, { source, tensors }: WeightFiles): FlesError {
-  const isHead = need.name.startsWith('head.');
-  const prefixed = !isHead && [...tensors.keys()].some((name) => name.startsWith(prefix));
-  const name = (prefixed ? prefix : '') + need.sources.at(isHead ? -1 : 0);
+  const prefixed = !need.name.startsWith('head.') && [...tensors.keys()].some((name) => name.startsWith(prefix));
+  const names = need.sources.map((name) => show(prefixed ? prefix + name : name));
   return new FlesError(
     'ERR_TENSOR_MISSING',
-    `${source} has no tensor ${show(name)} (${need.name}); the checkpoint is incomplete or its config.json belongs to another`,
+    `${source} has no tensor ${names.join(' or ')} (${need.name}); the checkpoint is incomplete or its config.json belongs to another`,
   );
 }
 

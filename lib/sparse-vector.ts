@@ -44,7 +44,7 @@ export class SparseVector {
     return order.map((i) => [this.term(i), this.weights[i]!]);
   }
 
-  /** Inner product with a vector over the same vocabulary, accumulated in float64. */
+  /** Inner product, accumulated in float64. Vectors over different vocabularies meet in the terms that both know. */
   dot(other: SparseVector): number {
     let sum = 0;
     for (const [i, j] of this.shared(other)) sum += this.weights[i]! * other.weights[j]!;
@@ -66,7 +66,16 @@ export class SparseVector {
     return this.vocabulary[this.terms[i]!]!;
   }
 
+  /** Places `[here, there]` of the shared terms. */
   private *shared(other: SparseVector): Generator<[number, number]> {
+    if (this.vocabulary !== other.vocabulary) {
+      const there = new Map(Array.from(other.terms, (term, j) => [other.vocabulary[term], j]));
+      for (let i = 0; i < this.terms.length; i++) {
+        const j = there.get(this.term(i));
+        if (j !== undefined) yield [i, j];
+      }
+      return;
+    }
     let i = 0;
     let j = 0;
     while (i < this.terms.length && j < other.terms.length) {

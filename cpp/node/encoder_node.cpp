@@ -62,7 +62,8 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
         {InstanceMethod<&NativeEncoder::encode_sparse>("encodeSparse"),
          InstanceMethod<&NativeEncoder::encode_dense>("encodeDense"),
          InstanceMethod<&NativeEncoder::dispose>("dispose"),
-         InstanceAccessor<&NativeEncoder::weight_bytes>("weightBytes"), StaticMethod<&NativeEncoder::load>("load")});
+         InstanceAccessor<&NativeEncoder::weight_bytes>("weightBytes"),
+         InstanceAccessor<&NativeEncoder::device>("device"), StaticMethod<&NativeEncoder::load>("load")});
   }
   explicit NativeEncoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeEncoder>(info) {
     if (!info[0].IsExternal()) throw to_js(info.Env(), "ERR_ARGUMENT_TYPE", "use NativeEncoder.load()");

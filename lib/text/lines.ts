@@ -5,8 +5,8 @@ import { FlesError, fileError, messageOf, throwIfAborted } from '../errors';
 /** Longest line that the readers accept unless told otherwise: 16 MiB, without its line end. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** Where lines come from: a path, or a stream of bytes such as `process.stdin`. */
-export type LineSource = string | AsyncIterable<Uint8Array | string>;
+/** Where lines come from: a path, or chunks of bytes, which a stream such as `process.stdin` is. */
+export type LineSource = string | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
 
 export interface LineOptions {
   /** What errors call the source; the path by default, `input` for a stream. */

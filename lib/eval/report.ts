@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs';
+import { access, constants, mkdir } from 'node:fs/promises';
+import { arch, cpus, platform, totalmem } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { fileError } from '../errors';
+import { writeTextFile } from '../text/output-file';
+import type { BeirDataset } from './beir';
+import { type CompareOptions, type ComparisonRow, compare } from './compare';
+import type { System } from './systems';
+import { writeRun } from './trec';
+
+/** Where the figures of a report come from. */
+export interface Provenance {
+  /** Directory of the data set, absolute. */
+  dataset: string;
+  split: string;
+  /** The command line that made the report, null when it was made from a program. */
+  command: string | null;
+  versions: { fles: string; node: string };
+  machine: { cpu: string; cores: number; memoryBytes: number; platform: string; architecture: string };
+  /** ISO 8601, UTC. */
+  date: string;
+  /** Anything the caller adds: models, their settings. */
+  [key: string]: unknown;
+}
+
+/** What report.json holds. */
+export interface Report extends Provenance {
+  rows: ComparisonRow[];
+}
+
+export interface WriteComparisonOptions extends CompareOptions {
+  /** Added to the provenance; `command` belongs here. */
+  provenance?: Record<string, unknown>;
+  /** Called when a row is done and its run is written. */
+  onRow?(row: ComparisonRow): void;
+}
+
+/**
+ * Compares systems and writes into `directory`, which is made if need be: one run file a row as soon as it is done, then
+ * `report.json` (a `Report`) and `report.md`. Files are written whole or not at all.
+ *
+ * Throws what `compare` throws, and `ERR_FILE_*` for a directory that cannot be written, before anything is computed.
+ */
+export async function writeComparison(
+  directory: string,
+  dataset: BeirDataset,
+  systems: readonly System[],
+  options: WriteComparisonOptions = {},
+): Promise<Report> {
+  const { provenance, onRow, ...compareOptions } = options;
+  await mkdir(directory, { recursive: true })
+    .then(() => access(directory, constants.W_OK))
+    .catch((error) => {
+      throw fileError(error, directory);
+    });
+  const rows: ComparisonRow[] = [];
+  for await (const { row, run } of compare(dataset, systems, compareOptions)) {
+    await writeRun(join(directory, runFileName(row)), run, { tag: runName(row) });
+    rows.push(row);
+    onRow?.(row);
+  }
+  const report = { rows, ...describe(dataset), ...provenance };
+  await writeReport(directory, report);
+  return report;
+}
+
+/** Writes `report.json` and `report.md`. Throws `ERR_FILE_*`. */
+export async function writeReport(directory: string, report: Report): Promise<void> {
+  await writeTextFile(join(directory, 'report.json'), [`${JSON.stringify(report, undefined, 2)}\n`]);
+  await writeTextFile(join(directory, 'report.md'), [markdown(report)]);
+}
+
+/** `NAME@THRESHOLD.trec`, or `NAME.trec` where no threshold is applied. */
+export function runFileName(row: Pick<ComparisonRow, 'system' | 'threshold'>): string {
+  return `${runName(row)}.trec`;
+}
+
+function runName({ system, threshold }: Pick<ComparisonRow, 'system' | 'threshold'>): string {
+  return threshold === null ? system : `${system}@${threshold}`;
+}
+
+function describe(dataset: BeirDataset): Provenance {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const processors = cpus();
+  return {
+    dataset: resolve(dataset.directory),
+    split: dataset.split,
+    command: null,
+    versions: { fles: version, node: process.versions.node },
+    machine: {
+      cpu: processors[0]?.model.trim() ?? 'unknown',
+      cores: processors.length,
+      memoryBytes: totalmem(),
+      platform: platform(),
+      architecture: arch(),
+    },
+    date: new Date().toISOString(),
+  };
+}
+
+function markdown(report: Report): string {
+  const { rows, machine } = report;
+  const notes = [
+    ...rows
+      .filter(({ unanswered }) => unanswered > 0)
+      .map((row) => `${runName(row)}: ${row.unanswered} of ${row.queries} judged queries have no results and count 0`),
+    ...rows
+      .filter(({ terms }) => terms)
+      .map((row) => {
+        const terms = Object.entries(row.terms!).map(([field, count]) => `${count.toLocaleString('en')} in ${field}`);
+        return `${runName(row)}: ${row.documents.toLocaleString('en')} documents; terms: ${terms.join(', ')}`;
+      }),
+  ];
+  const facts = [
+    `Data: ${report.dataset}, split ${report.split}`,
+    ...(report.command ? [`Command: \`${report.command}\``] : []),
+    `Versions: fles ${report.versions.fles}, node ${report.versions.node}`,
+    `Machine: ${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.platform} ${machine.architecture}`,
+    `Date: ${report.date}`,
+  ];
+  return [
+    `# ${basename(report.dataset)}, ${report.split}`,
+    markdownTable(rows),
+    'Means over all judged queries, by the rules of trec_eval 9.0.8. NNZ: mean number of non-zero terms. FLOPS: expected products of a query with a document. Queries/s: search alone, without encoding.',
+    [...notes, ...facts].map((line) => `- ${line}`).join('\n'),
+  ]
+    .map((part) => `${part}\n`)
+    .join('\n');
+}
+
+/** The rows as a Markdown table whose columns are padded, so that it reads well on a terminal too. */
+export function markdownTable(rows: readonly ComparisonRow[]): string {
+  const metrics = Object.keys(rows[0]?.metrics ?? {});
+  const header = [
+    ...['System', 'Threshold', ...metrics.map(metricLabel)],
+    ...['NNZ documents', 'NNZ queries', 'FLOPS', 'Index MB', 'Queries/s'],
+  ];
+  const cells = rows.map((row) => [
+    row.system,
+    row.threshold === null ? '' : String(row.threshold),
+    ...metrics.map((name) => row.metrics[name]!.toFixed(4)),
+    fixed(row.nnz?.documents, 1),
+    fixed(row.nnz?.queries, 1),
+    fixed(row.flops, 2),
+    fixed(row.indexBytes && row.indexBytes.total / 1e6, 2),
+    fixed(row.queries / row.seconds.search, 0),
+  ]);
+  const widths = header.map((title, i) => Math.max(title.length, ...cells.map((line) => line[i]!.length)));
+  const line = (values: string[]) =>
+    `| ${values.map((value, i) => (i === 0 ? value.padEnd(widths[i]!) : value.padStart(widths[i]!))).join(' | ')} |`;
+  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(header), line(rule), ...cells.map(line)].join('\n');
+}
+
+function fixed(value: number | null | undefined, digits: number): string {
+  return value === null || value === undefined ? '' : value.toFixed(digits);
+}
+
+/** `nDCG@10` for `ndcg_cut_10`. */
+function metricLabel(name: string): string {
+  const [, stem = name, cut] = /^(.*?)(?:_(\d+))?$/.exec(name) ?? [];
+  const labels: Record<string, string> = {
+    ndcg: 'nDCG',
+    ndcg_cut: 'nDCG',
+    map: 'MAP',
+    map_cut: 'MAP',
+    recip_rank: 'MRR',
+    recall: 'Recall',
+    success: 'Success',
+  };
+  return `${labels[stem] ?? stem}${cut ? `@${cut}` : ''}`;
+}

@@ -25,6 +25,7 @@ struct Backend {
   void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
   void (*release_packed)(void* self, PackedMatrix* matrix);
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator
 #define FLES_OP(name, Arguments) void (*name)(void* self, const Arguments& arguments);
 #include "ops/ops.def"
 #undef FLES_OP

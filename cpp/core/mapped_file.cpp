@@ -47,7 +47,7 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
 const uint8_t* MappedFile::slice(uint64_t offset, uint64_t bytes, const char* what) const {
   if (offset > size_ || bytes > size_ - offset) {
     fail("ERR_FILE_TRUNCATED", "%s: %s needs bytes %llu..%llu, the file has %zu; fetch or write it again",
-         path_.c_str(), what, static_cast<unsigned long long>(offset), static_cast<unsigned long long>(offset + bytes),
+         path_.c_str(), what, static_cast<unsigned long long>(offset), static_cast<unsigned long long>(offset) + bytes,
          size_);
   }
   return data_ + offset;

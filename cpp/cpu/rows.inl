@@ -29,7 +29,7 @@ FLES_INLINE int round_up(int n, int step) { return (n + step - 1) / step * step;
 
 static size_t attention_scratch(int S, int D) {
   const size_t padded = round_up(S, NR);
-  const size_t keys = padded * D;                              // [S / NR][D][NR]
+  const size_t keys = padded * D;                                  // [S / NR][D][NR]
   const size_t values = static_cast<size_t>(round_up(D, NR)) * S;  // [D / NR][S][NR]
   return keys + values + static_cast<size_t>(MR) * (D + 2 * padded) + 64;
 }
@@ -91,9 +91,8 @@ static void attention_head(const AttentionHead& h) {
     }
     for (int d = 0; d < D; d += NR) {
       const int columns = D - d < NR ? D - d : NR;
-      tile_rows(rows, weights, values + static_cast<int64_t>(d) * S, S, [&](int i, vf(&sums)[NV]) {
-        store_row(h.out + (first + i) * h.ld_out + d, sums, columns);
-      });
+      tile_rows(rows, weights, values + static_cast<int64_t>(d) * S, S,
+                [&](int i, vf(&sums)[NV]) { store_row(h.out + (first + i) * h.ld_out + d, sums, columns); });
     }
   }
 }

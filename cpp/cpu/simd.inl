@@ -1,6 +1,7 @@
-// Vectors of FLES_VECTOR_BYTES bytes by the compiler's vector extensions (GCC and Clang), and the functions built on them.
-// Included inside a namespace of its own by each kernels_<level>.cpp, after FLES_VECTOR_BYTES is defined. It must not
-// instantiate anything from the standard library: the linker could keep that copy for code that runs on older machines.
+// Vectors of FLES_VECTOR_BYTES bytes by the compiler's vector extensions (GCC and Clang), and the functions built on
+// them. Included inside a namespace of its own by each kernels_<level>.cpp, after FLES_VECTOR_BYTES is defined. It must
+// not instantiate anything from the standard library: the linker could keep that copy for code that runs on older
+// machines.
 
 typedef float vf __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(FLES_VECTOR_BYTES)));
@@ -32,8 +33,8 @@ FLES_INLINE float max_lanes(vf x) {
   return m;
 }
 
-// e^x for x in [-87, 88], relative error below 2 units in the last place (range reduction by ln 2 in two parts, then the
-// degree 5 polynomial of Cephes expf).
+// e^x for x in [-87, 88], relative error below 2 units in the last place (range reduction by ln 2 in two parts, then
+// the degree 5 polynomial of Cephes expf).
 FLES_INLINE vf exp(vf x) {
   x = min(max(x, splat(-87.0f)), splat(88.0f));
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer that its low bits hold
@@ -76,9 +77,13 @@ FLES_INLINE vf gelu_new(vf x) {
 
 FLES_INLINE vf activate(vf x, int activation) {
   switch (activation) {
-    case 1: return gelu(x);
-    case 2: return gelu_new(x);
-    case 3: return max(x, vf{});
-    default: return x;
+    case 1:
+      return gelu(x);
+    case 2:
+      return gelu_new(x);
+    case 3:
+      return max(x, vf{});
+    default:
+      return x;
   }
 }

@@ -54,6 +54,7 @@ Enum choice_at(const Napi::Object& object, const char* name, std::initializer_li
   int i = 0;
   std::string expected;
   for (const char* candidate : names) {
+    // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): there are as many names as enumerators
     if (value == candidate) return static_cast<Enum>(i);
     expected += (i++ == 0 ? "" : " | ") + std::string(candidate);
   }

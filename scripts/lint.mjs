@@ -1,0 +1,88 @@
+// Checks what `npm run lint` promises, every part even when an earlier one failed: Biome (format and rules), the types of
+// lib and test, clang-format, clang-tidy. With --fix it writes what Biome and clang-format would change, and no more.
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { cmakeJs, missing, require, requireTool, root, run, sources } from './tools.mjs';
+
+const CLANG = 19; // the version whose format this is; older ones lack options and checks
+
+/** `name-19`, or `name` where that is version 19 or later. */
+function clangTool(name, purpose) {
+  for (const program of [`${name}-${CLANG}`, name]) {
+    const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+    if (Number(/version (\d+)/.exec(stdout ?? '')?.[1]) >= CLANG) return program;
+  }
+  return missing(name, `${name} ${CLANG} was not found, which ${purpose}`);
+}
+
+function filesUnder(folder, pattern) {
+  return readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name))
+    .sort();
+}
+
+const failures = [];
+function step(name, work) {
+  const start = performance.now();
+  const ok = work();
+  const report = (passed) => {
+    console.error(`lint: ${name}: ${passed ? 'ok' : 'FAILED'} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+    if (!passed) failures.push(name);
+  };
+  return ok instanceof Promise ? ok.then(report) : report(ok);
+}
+const node = (...args) => run(process.execPath, args) === 0;
+
+/** Runs clang-tidy on every file, as many at a time as there are processors. */
+async function tidy(files) {
+  const program = clangTool('clang-tidy', 'looks for mistakes in the C++ sources');
+  requireTool('cmake', ['cmake'], 'tells clang-tidy how each file is compiled');
+  const configured = cmakeJs('configure', '--log-level', 'error', '--out', 'build-lint');
+  const options = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] };
+  execFileSync(process.execPath, [...configured, '--CDCMAKE_EXPORT_COMPILE_COMMANDS=ON'], options);
+  const waiting = [...files];
+  let clean = true;
+  const worker = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const { failed, output } = await new Promise((done) => {
+        execFile(program, ['--quiet', '-p', 'build-lint', file], { cwd: root }, (error, stdout) =>
+          done({ failed: error !== null, output: stdout }),
+        );
+      });
+      if (failed) console.error(`${file}: ${program} is not content\n${output}`);
+      clean &&= !failed;
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return clean;
+}
+
+const fix = process.argv.includes('--fix');
+const biome = require.resolve('@biomejs/biome/bin/biome');
+const compiler = require.resolve('typescript/bin/tsc');
+const clangFormat = clangTool('clang-format', 'formats the C++ sources');
+const formatted = ['cpp', 'cuda', 'test/native'].flatMap((folder) => filesUnder(folder, /\.(cpp|h|inl|cu|cuh)$/));
+
+if (fix) {
+  step('biome', () => node(biome, 'check', '--write'));
+  step('clang-format', () => run(clangFormat, ['-i', ...formatted]) === 0);
+} else {
+  step('biome', () => node(biome, 'check', '--error-on-warnings'));
+  step('types of lib', () => node(compiler, '--noEmit', '-p', '.'));
+  step('types of test', () => node(compiler, '--noEmit', '-p', 'test'));
+  step(
+    `clang-format, ${formatted.length} files`,
+    () => run(clangFormat, ['--dry-run', '--Werror', ...formatted]) === 0,
+  );
+  const compiled = sources();
+  await step(`clang-tidy, ${compiled.length} files`, () => tidy(compiled));
+}
+if (failures.length > 0) {
+  console.error(
+    `lint: failed: ${failures.join('; ')}${fix ? '' : '; "npm run format" mends what is a matter of format'}`,
+  );
+  process.exit(1);
+}

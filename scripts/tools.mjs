@@ -1,0 +1,63 @@
+// What the other scripts share: running programs, and naming those that are missing with the command that installs them.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+export const require = createRequire(import.meta.url);
+
+/** Prints `error: message` and ends the process. */
+export function fail(message) {
+  console.error(`error: ${message}`);
+  process.exit(1);
+}
+
+/** Runs a program in the root of the package; its exit status, or null when it is not installed. */
+export function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (error?.code === 'ENOENT') return null;
+  return status ?? 1; // no status: killed by a signal
+}
+
+/** The lines of cpp/sources.txt. */
+export function sources() {
+  return readFileSync(join(root, 'cpp/sources.txt'), 'utf8').split(/\r?\n/).filter(Boolean);
+}
+
+/** How each tool is installed where the command differs from `install NAME`. */
+const PACKAGES = {
+  compiler: { debian: 'g++', fedora: 'gcc-c++', alpine: 'g++', macos: 'xcode-select --install' },
+  make: { macos: 'xcode-select --install' },
+  python3: { macos: 'xcode-select --install' },
+  'clang-format': {
+    debian: 'clang-format-19',
+    fedora: 'clang-tools-extra',
+    alpine: 'clang19-extra-tools',
+    macos: 'llvm',
+  },
+  'clang-tidy': { debian: 'clang-tidy-19', fedora: 'clang-tools-extra', alpine: 'clang19-extra-tools', macos: 'llvm' },
+  gtest: { debian: 'libgtest-dev', fedora: 'gtest-devel', alpine: 'gtest-dev', macos: 'googletest' },
+};
+
+/** Ends the process with the commands that install a tool. */
+export function missing(tool, message) {
+  const { debian = tool, fedora = tool, alpine = tool, macos = tool } = PACKAGES[tool] ?? {};
+  fail(`ERR_TOOL_MISSING ${message}; install it and run this again:
+  Debian, Ubuntu  apt-get install ${debian}
+  Fedora          dnf install ${fedora}
+  Alpine          apk add ${alpine}
+  macOS           ${macos.includes(' ') ? macos : `brew install ${macos}`}`);
+}
+
+/** The first of the programs that is installed (answers `--version`); ends the process when there is none. */
+export function requireTool(tool, names, purpose) {
+  const found = names.find((name) => run(name, ['--version'], { stdio: 'ignore' }) === 0);
+  return found ?? missing(tool, `${names.join(' or ')} was not found, which ${purpose}`);
+}
+
+/** The arguments that make cmake-js, whose program is a script, do `command`. */
+export function cmakeJs(command, ...options) {
+  return [join(dirname(require.resolve('cmake-js/package.json')), 'bin/cmake-js'), command, ...options];
+}

@@ -10,6 +10,7 @@ export {
   type VectorKind,
 } from './encode/encoder';
 export { FlesError } from './errors';
+export * from './eval';
 export type { BuildOptions, IndexDocument } from './index/build';
 export {
   type Hit,

@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { checkChoice, checkInteger } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
+import type { Hit } from '../index/inverted-index';
 import { analyze } from './analyzer';
 import type { BeirDocument } from './beir';
 import { addScores, type Bm25Field, Bm25FieldBuilder, countTerms, documentFrequency } from './bm25-field';
-import { compareBytes, type Hit } from './ranking';
+import { compareBytes } from './ranking';
 import { expectedProducts } from './statistics';
 import { topK } from './top-k';
 

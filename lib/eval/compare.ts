@@ -1,11 +1,12 @@
 import { checkInteger, checkNumber, show } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
+import type { Hit } from '../index/inverted-index';
 import type { SparseMatrix } from '../sparse-matrix';
 import { type BeirDataset, documentText } from './beir';
 import { Bm25Index } from './bm25';
 import { type Evaluation, evaluate } from './evaluate';
-import { type DenseMatrix, searchDense } from './exhaustive';
-import type { Hit, Run } from './ranking';
+import { type DenseRows, searchDense } from './exhaustive';
+import type { Run } from './ranking';
 import { cut, flops, meanNnz } from './statistics';
 import type { Bm25System, DenseSystem, SparseSearcherFactory, SparseSystem, System } from './systems';
 import { separateTies } from './tie-scores';
@@ -132,7 +133,7 @@ class Comparison {
   }
 
   async dense(system: DenseSystem): Promise<ComparisonResult> {
-    const { documents, queries, ids, seconds } = await this.encode<DenseMatrix>(system);
+    const { documents, queries, ids, seconds } = await this.encode<DenseRows>(system);
     const onProgress = this.progress(system, 'search');
     const [hits, search] = await timed(() =>
       searchDense(documents, ids, queries, { k: this.k, signal: this.options.signal, onProgress }),

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { checkInteger } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
-import type { Hit } from './ranking';
+import type { Hit } from '../index/inverted-index';
 import { topK } from './top-k';
 
-/** Dense rows: row `i` is `values[i columns .. (i + 1) columns)`, float32. */
-export interface DenseMatrix {
+/** Dense rows, such as a `DenseMatrix`: row `i` is `values[i columns .. (i + 1) columns)`, float32. */
+export interface DenseRows {
   rows: number;
   columns: number;
   values: Float32Array;
@@ -26,9 +26,9 @@ export interface DenseSearchOptions {
  * not finite.
  */
 export async function searchDense(
-  documents: DenseMatrix,
+  documents: DenseRows,
   ids: readonly string[],
-  queries: DenseMatrix,
+  queries: DenseRows,
   options: DenseSearchOptions,
 ): Promise<Hit[][]> {
   const k = checkInteger('k', options.k, 1, 2 ** 31 - 1);
@@ -55,7 +55,7 @@ export async function searchDense(
   return results;
 }
 
-function multiply({ rows, columns, values }: DenseMatrix, query: Float32Array, scores: Float32Array): void {
+function multiply({ rows, columns, values }: DenseRows, query: Float32Array, scores: Float32Array): void {
   for (let row = 0; row < rows; row++) {
     const begin = row * columns;
     let sum = 0;
@@ -70,7 +70,7 @@ function multiply({ rows, columns, values }: DenseMatrix, query: Float32Array, s
   }
 }
 
-function checkShape(name: string, { rows, columns, values }: DenseMatrix, expected: number): void {
+function checkShape(name: string, { rows, columns, values }: DenseRows, expected: number): void {
   if (columns !== expected || values.length !== rows * columns) {
     throw new FlesError(
       'ERR_DENSE_SHAPE',

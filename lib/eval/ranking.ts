@@ -11,15 +11,6 @@ export interface ScoredDocument {
 /** Retrieved documents by query id, in any order: evaluation ranks them by score. */
 export type Run = Map<string, ScoredDocument[]>;
 
-/** A document found by a search. */
-export interface Hit {
-  /** Document id. */
-  id: string;
-  /** Document number, from 0 in the order of indexing. */
-  document: number;
-  score: number;
-}
-
 /**
  * The retrieved documents as trec_eval 9.0.8 ranks them: by score in float32 descending, ties by document id
  * descending (strcmp on UTF-8). The order and the ranks of a run file do not matter.

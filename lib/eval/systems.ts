@@ -1,7 +1,7 @@
+import type { Hit } from '../index/inverted-index';
 import type { SparseMatrix } from '../sparse-matrix';
 import type { Bm25Fields } from './bm25';
-import type { DenseMatrix } from './exhaustive';
-import type { Hit } from './ranking';
+import type { DenseRows } from './exhaustive';
 
 export interface EncodeCallbacks {
   signal?: AbortSignal;
@@ -21,7 +21,7 @@ export interface DenseSystem {
   kind: 'dense';
   name: string;
   /** One row a text, in order. */
-  encode(texts: readonly string[], kind: 'query' | 'document', callbacks?: EncodeCallbacks): Promise<DenseMatrix>;
+  encode(texts: readonly string[], kind: 'query' | 'document', callbacks?: EncodeCallbacks): Promise<DenseRows>;
 }
 
 /** The lexical baseline. */

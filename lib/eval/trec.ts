@@ -1,4 +1,5 @@
 import { FlesError } from '../errors';
+import { formatFloat32 } from '../text/format-float32';
 import { emptyFile, type Line, type LineOptions, type LineSource, readLines, sourceName } from '../text/lines';
 import { writeTextFile } from '../text/output-file';
 import { type Qrels, type Run, rank, type ScoredDocument } from './ranking';
@@ -162,11 +163,7 @@ function formatScore(score: number): string {
   if (!Number.isFinite(score)) {
     throw new FlesError('ERR_RUN_SCORE', `a score of the run is ${score}, expected a finite number (float32)`);
   }
-  for (let digits = 6; digits < 9; digits++) {
-    const text = score.toPrecision(digits);
-    if (Math.fround(Number(text)) === score) return String(Number(text));
-  }
-  return String(Number(score.toPrecision(9)));
+  return formatFloat32(score);
 }
 
 function entry<V>(map: Map<string, V>, key: string, create: () => V): V {

@@ -11,6 +11,7 @@ import {
   encodeRecords,
   loadEncoder,
 } from './encoder-options';
+import { addRequired } from './option-parsers';
 import { checkOutputPath, isSpecialFile, writeOutput } from './output';
 import { type Fingerprint, partialPath, ResumableOutput } from './resumable-output';
 import type { Session } from './terminal';
@@ -31,20 +32,20 @@ export function encodeCommand(session: Session): Command {
   const command = new Command('encode')
     .summary('turn texts into sparse vectors')
     .description(
-      'Turns texts into sparse vectors, one JSON object a line: {"id": ..., "vector": {"term": weight, ...}}, in the\n' +
-        'order of the input. Input is .jsonl (_id or id, optional title, text), .tsv (id, tab, text) or plain lines.',
-    )
-    .requiredOption('--model <dir or hub id>', 'model folder, or the id of a model on the Hugging Face hub')
-    .requiredOption(
-      '--input <file>',
-      'texts; - for standard input (JSON lines when it begins with {, else plain lines)',
-    )
-    .requiredOption('--output <file>', 'where the vectors go; - for standard output')
-    .addOption(
-      new Option('--kind <kind>', 'what the texts are; some models encode queries in another way')
-        .choices(['query', 'document'])
-        .default('document'),
+      'Turns texts into sparse vectors, one JSON object a line: {"id": ..., "vector": {"term": weight, ...}}, in the order of the input. Input is .jsonl (_id or id, optional title, text), .tsv (id, tab, text) or plain lines.',
     );
+  addRequired(command, '--model <dir or hub id>', 'model folder, or the id of a model on the Hugging Face hub');
+  addRequired(
+    command,
+    '--input <file>',
+    'texts; - for standard input, JSON lines when it begins with {, else plain lines',
+  );
+  addRequired(command, '--output <file>', 'where the vectors go; - for standard output');
+  command.addOption(
+    new Option('--kind <kind>', 'what the texts are; some models encode queries in another way')
+      .choices(['query', 'document'])
+      .default('document'),
+  );
   addCutOptions(command);
   return addDeviceOptions(command)
     .option('--resume', 'go on where an interrupted run with the same options stopped')

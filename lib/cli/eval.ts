@@ -1,6 +1,160 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
-import type { Session } from './terminal';
+import { FlesError } from '../errors';
+import { readBeir } from '../eval/beir';
+import { evaluate } from '../eval/evaluate';
+import { markdownTable, writeComparison } from '../eval/report';
+import { readQrels, readRun } from '../eval/trec';
+import { addDeviceOptions, type EncoderOptions } from './encoder-options';
+import { list, number } from './option-parsers';
+import { indexesIn, openSystems, parseSystem } from './systems';
+import type { Progress, Session } from './terminal';
 
-export function evalCommand(_session: Session): Command {
-  return new Command('eval');
+interface Options extends EncoderOptions {
+  data?: string;
+  split?: string;
+  systems?: string[];
+  thresholds?: number[];
+  keepSameId?: boolean;
+  output?: string;
+  qrels?: string;
+  run?: string;
+  perQuery?: boolean;
+  json?: boolean;
+  metrics?: string[];
+}
+
+/** `fles eval`: systems compared on a data set, or a run against judgements. */
+export function evalCommand(session: Session): Command {
+  const command = new Command('eval')
+    .summary('compare systems on a data set, or score a run')
+    .description(
+      'With --data: compares systems on a folder in BEIR layout, prints a table, and writes report.md, report.json and the runs to --output. With --qrels and --run: scores any run by the rules of trec_eval 9.0.8.',
+    )
+    .option('--data <dir>', 'folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv')
+    .option('--split <name>', 'which judgements of --data to use (default: test)')
+    .option(
+      '--systems <list>',
+      'bm25, bm25-multifield and NAME=MODEL, between commas; MODEL is a folder or a hub id (default: bm25,bm25-multifield)',
+      list(String),
+    )
+    .option(
+      '--thresholds <list>',
+      'a row for each: keep terms whose weight is above it, of documents and queries alike (default: 0)',
+      list(number(0, 3.4e38)),
+    )
+    .option('--keep-same-id', 'keep a document whose id equals that of the query, which BEIR drops')
+    .option('--output <dir>', 'folder for the report and the runs')
+    .option('--qrels <file>', 'judgements, in four columns as TREC has them or three as BEIR has them')
+    .option('--run <file>', 'run in the six columns of TREC')
+    .option('--per-query', 'print the values of every query as well')
+    .option('--json', 'print one JSON object')
+    .option('--metrics <list>', 'names of trec_eval, such as ndcg_cut_20,P_5', list(String));
+  return addDeviceOptions(command)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  fles eval --data nfcorpus --systems bm25,splade=naver/splade-v3-distilbert --thresholds 0,0.3 --output report\n' +
+        '  fles eval --qrels qrels/test.tsv --run run.trec --json',
+    )
+    .action((options: Options) => {
+      const scores = only(options, ['qrels', 'run'], ['perQuery', 'json']);
+      const compares = only(options, ['data', 'output'], ['split', 'systems', 'thresholds', 'keepSameId']);
+      if (scores === compares) {
+        throw new FlesError(
+          'ERR_USAGE',
+          'expected either --data and --output, or --qrels and --run; see fles eval --help',
+        );
+      }
+      return scores ? scoreRun(options) : compareSystems(options, session);
+    });
+}
+
+/** Whether all of `needed` were given; refuses a part of them, or `extras` without them. */
+function only(options: Options, needed: (keyof Options)[], extras: (keyof Options)[]): boolean {
+  const missing = needed.filter((name) => options[name] === undefined);
+  const stray = [...needed, ...extras].find((name) => options[name] !== undefined);
+  if (missing.length > 0 && stray !== undefined) {
+    throw new FlesError('ERR_USAGE', `${flag(stray)} needs ${missing.map(flag).join(' and ')}; see fles eval --help`);
+  }
+  return missing.length === 0;
+}
+
+function flag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+async function scoreRun({ qrels, run, perQuery, json, metrics }: Options): Promise<void> {
+  const result = evaluate(await readQrels(qrels!), await readRun(run!), { metrics, perQuery });
+  if (result.unanswered.length > 0) {
+    process.stderr.write(
+      `note: ${result.unanswered.length} of ${result.queries} judged queries have no results and count 0\n`,
+    );
+  }
+  if (json) {
+    const queries = result.perQuery && { perQuery: Object.fromEntries(result.perQuery) };
+    process.stdout.write(`${JSON.stringify({ ...result.metrics, ...queries })}\n`);
+    return;
+  }
+  const lines = (query: string, values: Record<string, number>) =>
+    Object.entries(values).map(([name, value]) => `${name.padEnd(16)}\t${query}\t${value.toFixed(4)}\n`);
+  for (const [query, values] of result.perQuery ?? []) process.stdout.write(lines(query, values).join(''));
+  process.stdout.write(lines('all', result.metrics).join(''));
+}
+
+async function compareSystems(options: Options, session: Session): Promise<void> {
+  const output = options.output!;
+  const named = (options.systems ?? ['bm25', 'bm25-multifield']).map(parseSystem);
+  const dataset = await readBeir(options.data!, options.split ?? 'test');
+  const { systems, encoders, dispose } = await openSystems(named, options, session);
+  const phases = new Phases(session);
+  try {
+    const models = [...encoders].map(([name, { info }]) => {
+      const { directory, architecture, mode, maxLength, parameters, storage, device } = info;
+      const longest = options.maxLength ?? maxLength;
+      return [name, { directory, architecture, mode, maxLength: longest, parameters, storage, device }] as const;
+    });
+    const report = await writeComparison(output, dataset, systems, {
+      thresholds: options.thresholds,
+      createSearcher: indexesIn(output, session.signal),
+      metrics: options.metrics,
+      keepSameId: options.keepSameId,
+      signal: session.signal,
+      onProgress: ({ system, phase, done, total }) => phases.update(`${system}: ${phase}`, done, total),
+      provenance: { command: commandLine(), models: Object.fromEntries(models) },
+    });
+    phases.stop();
+    process.stdout.write(`${markdownTable(report.rows)}\n\nreport: ${join(output, 'report.md')}\n`);
+  } finally {
+    phases.stop();
+    dispose();
+  }
+}
+
+/** One progress after the other, a task each. */
+class Phases {
+  private task = '';
+  private progress: Progress | undefined;
+
+  constructor(private readonly session: Session) {}
+
+  update(task: string, done: number, total: number | undefined): void {
+    if (task !== this.task) {
+      this.stop();
+      this.task = task;
+      this.progress = this.session.progress(task, 'texts');
+    }
+    this.progress?.update(done, total);
+  }
+
+  stop(): void {
+    this.progress?.stop();
+    this.progress = undefined;
+    this.task = '';
+  }
+}
+
+/** The command as it may be typed again. */
+function commandLine(): string {
+  const quote = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  return ['fles', ...process.argv.slice(2)].map(quote).join(' ');
 }

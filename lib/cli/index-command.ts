@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { FlesError } from '../errors';
+import type { IndexDocument } from '../index/build';
 import {
   addCutOptions,
   addDeviceOptions,
@@ -9,9 +10,10 @@ import {
   encodeRecords,
   loadEncoder,
 } from './encoder-options';
+import { addRequired } from './option-parsers';
 import type { Session } from './terminal';
 import { readTexts } from './text-input';
-import { readVectors, type VectorRecord } from './vectors';
+import { readVectors } from './vectors';
 
 interface Options extends EncoderOptions {
   input?: string;
@@ -25,16 +27,16 @@ export function indexCommand(session: Session): Command {
   const command = new Command('index')
     .summary('build an inverted index')
     .description(
-      'Builds an inverted index, either from vectors that `fles encode` has written or straight from the corpus of a\n' +
-        'folder in BEIR layout, and prints its size as JSON.',
+      'Builds an inverted index, either from vectors that `fles encode` has written or straight from the corpus of a folder in BEIR layout, and prints its size as JSON.',
     )
     .option('--input <file>', 'vectors, one JSON object a line; - for standard input')
     .option('--model <dir or hub id>', 'model that encodes the corpus of --data')
-    .option('--data <dir>', 'folder with corpus.jsonl')
-    .requiredOption(
-      '--output <dir>',
-      'folder of the index; an index that stands there is replaced when the new one is whole',
-    );
+    .option('--data <dir>', 'folder with corpus.jsonl');
+  addRequired(
+    command,
+    '--output <dir>',
+    'folder of the index; an index that stands there is replaced when the new one is whole',
+  );
   addCutOptions(command);
   return addDeviceOptions(command)
     .addHelpText(
@@ -63,7 +65,7 @@ async function index(options: Options, session: Session): Promise<void> {
   throw new FlesError('ERR_USAGE', 'expected either --input, or --model and --data; see fles index --help');
 }
 
-async function build(documents: AsyncIterable<VectorRecord>, output: string, session: Session): Promise<void> {
+async function build(documents: AsyncIterable<IndexDocument>, output: string, session: Session): Promise<void> {
   const progress = session.progress('index', 'documents');
   async function* counted() {
     let done = 0;

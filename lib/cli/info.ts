@@ -29,8 +29,7 @@ export function infoCommand(session: Session): Command {
   return new Command('info')
     .summary('show versions, backends and facts about a model')
     .description(
-      'Shows the versions, what the processor can do, which backends are there and why one is absent, and with --model\n' +
-        'what a model is. The weights of the model are checked, not loaded.',
+      'Shows the versions, what the processor can do, which backends are there and why one is absent, and with --model what a model is. The weights of the model are checked, not loaded.',
     )
     .option('--model <dir or hub id>', 'model folder, or the id of a model on the Hugging Face hub')
     .option('--json', 'print one JSON object')

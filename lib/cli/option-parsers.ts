@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
 /** Parser of an integer option in `min..max`. */
 export function integer(min: number, max: number): (text: string) => number {
@@ -25,4 +25,17 @@ export function list<T>(parse: (text: string) => T): (text: string) => T[] {
       if (part.trim() === '') throw new InvalidArgumentError('Expected values between commas, none of them empty.');
       return parse(part.trim());
     });
+}
+
+/**
+ * Adds an option that must be given. Commander's own `requiredOption` reports it as missing before it notices that it is
+ * there with a slip in its name.
+ */
+export function addRequired(command: Command, flags: string, description: string): Command {
+  const option = command.createOption(flags, `${description} (required)`);
+  return command.addOption(option).hook('preAction', () => {
+    if (command.getOptionValue(option.attributeName()) === undefined) {
+      command.error(`error: option '${flags}' is required; see ${command.parent?.name()} ${command.name()} --help`);
+    }
+  });
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { FlesError } from '../errors';
 import type { ScoredDocument } from '../eval/ranking';
 import { runLines } from '../eval/trec';
+import type { IndexDocument } from '../index/build';
 import type { InvertedIndex } from '../index/inverted-index';
 import {
   addCutOptions,
@@ -11,11 +12,11 @@ import {
   encodeRecords,
   loadEncoder,
 } from './encoder-options';
-import { integer } from './option-parsers';
+import { addRequired, integer } from './option-parsers';
 import { checkOutputPath, writeOutput } from './output';
 import type { Session } from './terminal';
 import { readTexts } from './text-input';
-import { readVectors, type VectorRecord } from './vectors';
+import { readVectors } from './vectors';
 
 interface Options extends EncoderOptions {
   index: string;
@@ -35,10 +36,9 @@ export function searchCommand(session: Session): Command {
   const command = new Command('search')
     .summary('search an index')
     .description(
-      'Finds the best documents for each query and writes a TREC run: query, Q0, document, rank, score, tag.\n' +
-        'Queries come as texts with the model to encode them, or as vectors that `fles encode --kind query` has written.',
-    )
-    .requiredOption('--index <dir>', 'folder that `fles index` has written')
+      'Finds the best documents for each query and writes a TREC run: query, Q0, document, rank, score, tag. Queries come as texts with the model to encode them, or as vectors that `fles encode --kind query` has written.',
+    );
+  addRequired(command, '--index <dir>', 'folder that `fles index` has written')
     .option('--model <dir or hub id>', 'model that encodes the texts of --queries')
     .option('--queries <file>', 'texts, in the formats of `fles encode`; - for standard input')
     .option('--vectors <file>', 'query vectors, one JSON object a line; - for standard input')
@@ -83,13 +83,13 @@ async function search(options: Options, session: Session): Promise<void> {
 /** The lines of the run, a batch of queries at a time. */
 async function* runOf(
   index: InvertedIndex,
-  queries: AsyncIterable<VectorRecord>,
+  queries: AsyncIterable<IndexDocument>,
   { k, tag }: Options,
   session: Session,
 ): AsyncGenerator<string> {
   const progress = session.progress('search', 'queries');
   let done = 0;
-  async function* answer(batch: VectorRecord[]) {
+  async function* answer(batch: IndexDocument[]) {
     const hits = await index.searchBatch(
       batch.map(({ vector }) => vector),
       { k, signal: session.signal },
@@ -105,7 +105,7 @@ async function* runOf(
     progress.update(done);
   }
   try {
-    let batch: VectorRecord[] = [];
+    let batch: IndexDocument[] = [];
     for await (const query of queries) {
       batch.push(query);
       if (batch.length < BATCH) continue;

@@ -4,20 +4,30 @@ import type { DownloadProgress } from '../model/hub';
 
 /** What a command gets from the process: a signal that Ctrl-C aborts, and standard error. */
 export class Session {
+  private lastReport = Number.NEGATIVE_INFINITY;
+
   constructor(
     readonly signal: AbortSignal,
     private readonly stderr: NodeJS.WriteStream = process.stderr,
   ) {}
 
+  /** Progress of a task. On a pipe a line is written a second at most, whatever the number of tasks. */
   progress(task: string, unit: string): Progress {
-    return new Progress(this.stderr, task, unit);
+    return new Progress(this.stderr, task, unit, () => this.isDue());
+  }
+
+  private isDue(): boolean {
+    const now = performance.now();
+    if (now - this.lastReport < 1000) return false;
+    this.lastReport = now;
+    return true;
   }
 
   /** Runs something that may download a model, and shows how far it is. */
   async download<T>(model: string, work: (onProgress: (progress: DownloadProgress) => void) => Promise<T>): Promise<T> {
     const progress = this.progress(`download ${model}`, 'bytes');
     try {
-      return await work(({ done, total }) => progress.update(done, total));
+      return await work(({ received, total }) => progress.update(received, total));
     } finally {
       progress.stop();
     }
@@ -52,12 +62,12 @@ export function formatError(error: unknown, debug: boolean): string {
 /** How far a task has come: a bar on a terminal, a JSON line a second elsewhere. */
 export class Progress {
   private bar: SingleBar | undefined;
-  private last = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly stream: NodeJS.WriteStream,
     private readonly task: string,
     private readonly unit: string,
+    private readonly isDue: () => boolean,
   ) {}
 
   /**
@@ -99,9 +109,7 @@ export class Progress {
   }
 
   private report(done: number, total: number | undefined): void {
-    const now = performance.now();
-    if (now - this.last < 1000) return;
-    this.last = now;
+    if (!this.isDue()) return;
     const progress = { task: this.task, unit: this.unit, done, total: total ?? null };
     this.stream.write(`${JSON.stringify({ progress })}\n`);
   }

@@ -52,7 +52,7 @@ export async function* readTexts(path: string, options: TextInputOptions = {}): 
 }
 
 /** A path or `-` as a source of lines and the name that errors give it. */
-export function openInput(path: string, options: TextInputOptions): { source: LineSource; name: string } {
+export function openInput(path: string, options: TextInputOptions): { source: string | Readable; name: string } {
   if (path !== '-') return { source: path, name: path };
   const stdin = options.stdin ?? process.stdin;
   // Without this a wait for input would outlast Ctrl-C.
@@ -89,7 +89,7 @@ export function checkNewId(seen: Set<string>, id: string, line: Line): void {
 /** The format of an input, and the input with nothing missing although its beginning may have been read to find out. */
 async function detectFormat(
   path: string,
-  source: LineSource,
+  source: string | Readable,
   name: string,
 ): Promise<{ format: TextFormat; lines: LineSource }> {
   const extension = /\.(jsonl|ndjson|tsv)$/i.exec(path)?.[1]?.toLowerCase();

@@ -1,38 +1,38 @@
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { exitCode, formatError, Progress } from '../../lib/cli/terminal';
+import { exitCode, formatError, Session } from '../../lib/cli/terminal';
 import { FlesError } from '../../lib/errors';
 
 describe('progress on a pipe', () => {
   let written: string[];
-  let stream: NodeJS.WriteStream;
+  let session: Session;
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['performance'] });
     written = [];
-    stream = new Writable({
+    const stream = new Writable({
       write(chunk, _, done) {
         written.push(String(chunk));
         done();
       },
     }) as unknown as NodeJS.WriteStream;
+    session = new Session(new AbortController().signal, stream);
   });
   afterEach(() => {
     vi.useRealTimers();
   });
 
   test('is one JSON object a line', () => {
-    new Progress(stream, 'encode', 'texts').update(3, 10);
+    session.progress('encode', 'texts').update(3, 10);
     expect(written).toEqual(['{"progress":{"task":"encode","unit":"texts","done":3,"total":10}}\n']);
   });
 
   test('comes at most once a second', () => {
-    const progress = new Progress(stream, 'encode', 'texts');
+    const tasks = [session.progress('encode', 'texts'), session.progress('index', 'texts')];
     for (let done = 0; done < 30; done++) {
-      progress.update(done);
+      for (const progress of tasks) progress.update(done);
       vi.advanceTimersByTime(100);
     }
-    progress.stop();
     expect(written.map((line) => JSON.parse(line).progress.done)).toEqual([0, 10, 20]);
   });
 });

@@ -1,0 +1,68 @@
+import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileError, throwIfAborted } from '../errors';
+
+/** A lock whose file was not touched for so long belongs to a process that is gone. */
+const STALE_MS = 30_000;
+
+/**
+ * Runs `work` while no other call, of this process or another, runs under the same lock file. The file holds the owner and is
+ * touched while the work goes on, so that the lock of a killed process is taken over: at once on the same machine, after half
+ * a minute from another.
+ */
+export async function withLock<T>(path: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  await acquire(path, signal);
+  const touch = setInterval(() => {
+    const now = new Date();
+    utimes(path, now, now).catch(() => {});
+  }, STALE_MS / 4);
+  touch.unref();
+  try {
+    return await work();
+  } finally {
+    clearInterval(touch);
+    await rm(path, { force: true });
+  }
+}
+
+async function acquire(path: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    for (;;) {
+      const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      });
+      if (file) {
+        await file.writeFile(`${hostname()} ${process.pid}`);
+        await file.close();
+        return;
+      }
+      if (await isStale(path)) await rm(path, { force: true });
+      else await sleep(100, undefined, { signal }).catch(() => throwIfAborted(signal));
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+async function isStale(path: string): Promise<boolean> {
+  try {
+    const age = Date.now() - (await stat(path)).mtimeMs;
+    const [host, pid] = (await readFile(path, 'utf8')).split(' ');
+    return age > STALE_MS || (host === hostname() && !isAlive(Number(pid)));
+  } catch {
+    // Released meanwhile.
+    return false;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -5,7 +5,7 @@ export { type CompareOptions, type ComparisonResult, type ComparisonRow, compare
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate';
 export { type DenseRows, type DenseSearchOptions, searchDense } from './exhaustive';
 export { DEFAULT_METRICS } from './metrics';
-export { type Qrels, type Run, type ScoredDocument } from './ranking';
+export type { Qrels, Run, ScoredDocument } from './ranking';
 export { markdownTable, type Provenance, type Report, type WriteComparisonOptions, writeComparison } from './report';
 export {
   type Comparison,

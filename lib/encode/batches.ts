@@ -2,6 +2,8 @@ import type { TokenBatch } from '../text/tokenizer';
 
 /** Tokens computed together at most, unless one text alone has more: bounds the memory of the activations. */
 const TOKENS_A_BATCH = 8192;
+/** Texts computed together at most, whatever the caller asks: bounds the memory of pooled rows, a vocabulary each. */
+const TEXTS_A_BATCH = 64;
 
 /** Some of the texts of a call, in the order they are computed. */
 export interface MicroBatch extends TokenBatch {
@@ -17,10 +19,11 @@ export function* microBatches(batch: TokenBatch, batchSize: number): Generator<M
   const { tokens, offsets } = batch;
   const length = (i: number) => offsets[i + 1]! - offsets[i]!;
   const order = Array.from({ length: offsets.length - 1 }, (_, i) => i).sort((a, b) => length(b) - length(a) || a - b);
+  const most = Math.min(batchSize, TEXTS_A_BATCH);
   for (let begin = 0; begin < order.length; ) {
     let end = begin;
     let total = 0;
-    while (end < order.length && end - begin < batchSize) {
+    while (end < order.length && end - begin < most) {
       const next = length(order[end]!);
       if (end > begin && total + next > TOKENS_A_BATCH) break;
       total += next;

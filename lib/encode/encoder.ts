@@ -244,7 +244,7 @@ export class FLES1Encoder {
     };
     const rows: { terms: Uint32Array; weights: Float32Array }[] = new Array(texts.length);
     await this.#inBatches(
-      withoutBlanks(texts, tokens),
+      withoutBlanks(texts, tokens, maxLength),
       options,
       (batch, cancellation) => this.#network.encodeSparse(batch.tokens, batch.offsets, settings, cancellation),
       (batch, { offsets, terms, weights }: NativeSparseRows) => {
@@ -284,13 +284,18 @@ function limitsOf(spec: ModelSpec) {
   return { vocabularySize, maxPositions, maxLength: spec.maxLength };
 }
 
-/** The batch with the texts of only white space empty: nothing is computed for them and their vectors are empty. */
-function withoutBlanks(texts: readonly string[], batch: TokenBatch): TokenBatch {
-  if (texts.every((text) => /\S/.test(text))) return batch;
+/**
+ * The batch with the texts empty that have no word pieces, such as those of only white space: nothing is computed for them
+ * and their vectors are empty. (Cut to [CLS] and [SEP] by `maxLength`, a text still has pieces.)
+ */
+function withoutBlanks(texts: readonly string[], batch: TokenBatch, maxLength: number): TokenBatch {
+  const length = (i: number) => batch.offsets[i + 1]! - batch.offsets[i]!;
+  const isBlank = texts.map((text, i) => !/\S/.test(text) || (length(i) <= 2 && maxLength > 2));
+  if (!isBlank.includes(true)) return batch;
   const tokens = new Int32Array(batch.tokens.length);
   const offsets = new Int32Array(batch.offsets.length);
-  for (const [i, text] of texts.entries()) {
-    const own = /\S/.test(text) ? batch.tokens.subarray(batch.offsets[i], batch.offsets[i + 1]) : [];
+  for (const [i, blank] of isBlank.entries()) {
+    const own = blank ? [] : batch.tokens.subarray(batch.offsets[i], batch.offsets[i + 1]);
     tokens.set(own, offsets[i]!);
     offsets[i + 1] = offsets[i]! + own.length;
   }

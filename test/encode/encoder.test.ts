@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib/encode/encoder';
+import { native } from '../../lib/native';
 import type { SparseVector } from '../../lib/sparse-vector';
 import { readModelFixture } from '../support/fixtures';
 
@@ -48,6 +49,37 @@ describe('several calls', () => {
     clearInterval(timer);
     // The call takes some tenths of a second; a blocked loop would turn once or not at all.
     expect(turns).toBeGreaterThan(5);
+  });
+});
+
+describe('CPU levels', () => {
+  afterAll(() => {
+    delete process.env.FLES_CPU;
+  });
+
+  test.each(native.platform().cpuLevels)('FLES_CPU=%s gives the vectors of PyTorch', async (level) => {
+    process.env.FLES_CPU = level;
+    expect(native.platform().cpuLevel).toBe(level);
+    const leveled = await FLES1Encoder.fromPretrained(fixture.directory);
+    const rows = [...(await leveled.encodeBatch(fixture.texts, { maxLength: fixture.maxLength }))];
+    const weights = fixture.expected('float32.max');
+    for (const [i, row] of rows.entries()) {
+      // An empty text has an empty vector here and that of [CLS] [SEP] there.
+      if (fixture.tokens[i]!.length === 2) continue;
+      const dense = new Float32Array(weights[i]!.length);
+      for (const [term, weight] of entries(row)) dense[term] = weight;
+      const difference = dense.reduce((most, weight, v) => Math.max(most, Math.abs(weight - weights[i]![v]!)), 0);
+      expect(difference, fixture.texts[i]).toBeLessThanOrEqual(2e-4);
+    }
+    leveled.dispose();
+  });
+
+  test('a level that cannot run here is refused with those that can', async () => {
+    process.env.FLES_CPU = 'sse9';
+    await expect(FLES1Encoder.fromPretrained(fixture.directory)).rejects.toMatchObject({
+      code: 'ERR_CPU_LEVEL',
+      message: expect.stringContaining('portable'),
+    });
   });
 });
 
@@ -98,6 +130,10 @@ describe('options', () => {
     await expect(FLES1Encoder.fromPretrained(fixture.directory, { device: 'cuda' })).rejects.toMatchObject({
       code: 'ERR_DEVICE_UNAVAILABLE',
     });
+  });
+
+  test.each(['', '  \t\n', '\u200b', '\u0001'])('%j has no word pieces and an empty vector', async (text) => {
+    expect((await encoder.encode(text)).nnz).toBe(0);
   });
 
   test('lone surrogates are read as U+FFFD', async () => {

@@ -66,13 +66,8 @@ export class CachedModel {
 
   /** The snapshot that a revision had when it was last looked up, if it holds a model. */
   async find(revision: string): Promise<string | undefined> {
-    const commit = isCommit(revision)
-      ? revision
-      : await readFile(join(this.directory, 'refs', revision), 'utf8').then(
-          (text) => text.trim(),
-          () => undefined,
-        );
-    if (commit === undefined || !isCommit(commit)) return undefined;
+    const commit = isCommit(revision) ? revision : await this.#ref(revision);
+    if (!isCommit(commit)) return undefined;
     const snapshot = this.snapshot(commit);
     return (await holdsModel(snapshot)) ? snapshot : undefined;
   }
@@ -92,6 +87,8 @@ export class CachedModel {
 
   /** Notes the commit of a branch or tag. */
   async setRef(revision: string, commit: string): Promise<void> {
+    // A cache that has everything may be read-only.
+    if ((await this.#ref(revision)) === commit) return;
     const path = join(this.directory, 'refs', revision);
     try {
       await mkdir(dirname(path), { recursive: true });
@@ -101,6 +98,11 @@ export class CachedModel {
     } catch (error) {
       throw fileError(error, path);
     }
+  }
+
+  async #ref(revision: string): Promise<string> {
+    const text = await readFile(join(this.directory, 'refs', revision), 'utf8').catch(() => '');
+    return text.trim();
   }
 }
 

@@ -1,63 +1,24 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { download } from '../../lib/model/download';
 import { type DownloadProgress, resolveModel } from '../../lib/model/hub';
-import { hubCacheDirectory, isOffline, storedToken } from '../../lib/model/hub-cache';
 import { HubClient } from '../../lib/model/hub-client';
 import { readModel } from '../../lib/model/model';
-import { safetensors } from '../support/safetensors-writer';
 import { FakeHub } from './hub-server';
-import { bertConfig, bertTensors, folder, terms } from './tiny-model';
-
-const weights = safetensors(bertTensors());
-let hub: FakeHub;
-let cache: string;
-
-beforeEach(async () => {
-  hub = await new FakeHub().start();
-  const json = (value: unknown) => Buffer.from(JSON.stringify(value));
-  hub.files = new Map([
-    ['.gitattributes', Buffer.from('*.safetensors filter=lfs')],
-    ['README.md', Buffer.from('# Tiny')],
-    ['config.json', json(bertConfig)],
-    ['vocab.txt', Buffer.from(terms.join('\n'))],
-    ['tokenizer_config.json', json({ do_lower_case: true })],
-    ['model.safetensors', weights],
-    ['pytorch_model.bin', Buffer.alloc(99)],
-    ['onnx/model.onnx', Buffer.alloc(99)],
-    ['onnx/config.json', Buffer.alloc(2)],
-  ]);
-  hub.large = new Set(['model.safetensors', 'pytorch_model.bin', 'onnx/model.onnx']);
-  cache = folder({});
-  vi.stubEnv('HF_ENDPOINT', hub.endpoint);
-  vi.stubEnv('HF_HUB_CACHE', cache);
-  vi.stubEnv('HF_HOME', folder({}));
-  for (const name of [
-    'HF_TOKEN',
-    'HUGGING_FACE_HUB_TOKEN',
-    'HF_TOKEN_PATH',
-    'HF_HUB_OFFLINE',
-    'TRANSFORMERS_OFFLINE',
-  ]) {
-    vi.stubEnv(name, undefined);
-  }
-});
-
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  await hub.stop();
-});
-
-const modelFolder = () => join(cache, 'models--acme--tiny');
-const blob = (path: string) => join(modelFolder(), 'blobs', hub.hash(path));
-const error = (call: Promise<unknown>) =>
-  call.then(
-    () => expect.unreachable('the call succeeded'),
-    (reason: unknown) => reason,
-  );
+import { blob, cache, error, hub, modelFolder, weights } from './hub-setup';
+import { folder } from './tiny-model';
 
 describe('a model of the hub', () => {
   test("is downloaded into the layout of Python's huggingface_hub and can be read", async () => {
@@ -116,6 +77,13 @@ describe('a model of the hub', () => {
     hub.seen.length = 0;
     expect(await resolveModel('acme/tiny')).toBe(first);
     expect(hub.fetched).toEqual([]);
+  });
+
+  test('that is complete changes nothing in the cache, which may be read-only', async () => {
+    const directory = await resolveModel('acme/tiny');
+    const ref = statSync(join(modelFolder(), 'refs/main'));
+    expect(await resolveModel('acme/tiny')).toBe(directory);
+    expect(statSync(join(modelFolder(), 'refs/main'))).toMatchObject({ ino: ref.ino, mtimeMs: ref.mtimeMs });
   });
 
   test('is downloaded once by two calls at once', async () => {
@@ -345,121 +313,4 @@ test('progress counts the bytes and files of all files up to their totals', asyn
   expect([...new Set(reports.map(({ file }) => file))].sort()).toEqual(paths);
   const received = reports.map((report) => report.received);
   expect(received).toEqual(received.toSorted((a, b) => a - b));
-});
-
-describe('access', () => {
-  test('to a model that does not exist, or a revision, is refused by name', async () => {
-    expect(await error(resolveModel('acme/none'))).toMatchObject({
-      code: 'ERR_HUB_NOT_FOUND',
-      message: expect.stringMatching(/acme\/none\/revision\/main was not found \(RepoNotFound\)/),
-    });
-    expect(await error(resolveModel('acme/tiny', { revision: 'v9' }))).toMatchObject({
-      code: 'ERR_HUB_NOT_FOUND',
-      message: expect.stringContaining('RevisionNotFound'),
-    });
-  });
-
-  test('to a gated model says where to ask for it', async () => {
-    hub.gated = true;
-    expect(await error(resolveModel('acme/tiny', { token: 'hf_secret' }))).toMatchObject({
-      code: 'ERR_HUB_ACCESS',
-      message: expect.stringMatching(/refused with 403 \(GatedRepo\); ask for access/),
-    });
-  });
-
-  test('to a private model needs the token, which no message repeats', async () => {
-    hub.token = 'hf_right';
-    expect(await error(resolveModel('acme/tiny'))).toMatchObject({
-      code: 'ERR_HUB_ACCESS',
-      message: expect.stringContaining('set HF_TOKEN'),
-    });
-    const reason = await error(resolveModel('acme/tiny', { token: 'hf_wrong' }));
-    expect(reason).toMatchObject({
-      code: 'ERR_HUB_ACCESS',
-      message: expect.stringContaining('the token may not read it'),
-    });
-    expect(JSON.stringify(reason) + String((reason as Error).stack)).not.toContain('hf_wrong');
-    expect(await resolveModel('acme/tiny', { token: 'hf_right' })).toContain(hub.commit);
-  });
-
-  test.each([
-    ['HF_TOKEN', () => vi.stubEnv('HF_TOKEN', 'hf_right')],
-    ['the file that the login wrote', () => writeFileSync(join(process.env.HF_HOME!, 'token'), 'hf_right\n')],
-  ])('takes the token from %s', async (_, store) => {
-    hub.token = 'hf_right';
-    store();
-    expect(await resolveModel('acme/tiny')).toContain(hub.commit);
-  });
-
-  test('sends the token to the hub alone, not to the origin that it redirects to', async () => {
-    hub.token = 'hf_right';
-    await resolveModel('acme/tiny', { token: 'hf_right' });
-    for (const { server, authorization } of hub.seen) {
-      expect(authorization).toBe(server === 'hub' ? 'Bearer hf_right' : undefined);
-    }
-    expect(hub.seen.some(({ server }) => server === 'cdn')).toBe(true);
-  });
-
-  test('to a hub that is down is tried five times', async () => {
-    hub.status = 503;
-    const client = new HubClient(hub.endpoint, undefined, undefined, [1, 1, 1, 1]);
-    expect(await error(client.retry(() => client.fetch(`${hub.endpoint}/api/models`)))).toMatchObject({
-      code: 'ERR_HUB_BUSY',
-      message: expect.stringContaining('answered with 503'),
-    });
-    expect(hub.seen).toHaveLength(5);
-  });
-});
-
-describe('a hub that lies', () => {
-  test('about paths writes nothing outside the cache', async () => {
-    hub.tamper = (entries) => {
-      for (const path of ['../../../config.json', '/tmp/config.json', '0_a/../../config.json']) {
-        entries.push({ ...entries[2], path });
-      }
-    };
-    const directory = await resolveModel('acme/tiny');
-    expect(readdirSync(directory, { recursive: true })).toHaveLength(4);
-    expect(readdirSync(cache).sort()).toEqual(['.locks', 'models--acme--tiny']);
-  });
-
-  test.each([
-    ['hash', { oid: '../../../x' }],
-    ['missing hash', { oid: undefined }],
-    ['size', { size: -1 }],
-  ])('about a %s is refused', async (_, change) => {
-    hub.tamper = (entries) => Object.assign(entries.find(({ path }) => path === 'config.json')!, change);
-    expect(await error(resolveModel('acme/tiny'))).toMatchObject({ code: 'ERR_HUB_RESPONSE' });
-  });
-
-  test('about its commit is refused', async () => {
-    hub.commit = 'main';
-    expect(await error(resolveModel('acme/tiny'))).toMatchObject({ code: 'ERR_HUB_RESPONSE' });
-  });
-
-  test('in its address is refused', async () => {
-    vi.stubEnv('HF_ENDPOINT', 'huggingface');
-    expect(await error(resolveModel('acme/tiny'))).toMatchObject({ code: 'ERR_HUB_ENDPOINT' });
-  });
-});
-
-test('the environment decides cache, token and network as in huggingface_hub', async () => {
-  expect(hubCacheDirectory({})).toBe(join(homedir(), '.cache/huggingface/hub'));
-  expect(hubCacheDirectory({ XDG_CACHE_HOME: '/x' })).toBe('/x/huggingface/hub');
-  expect(hubCacheDirectory({ XDG_CACHE_HOME: '/x', HF_HOME: '~/h' })).toBe(join(homedir(), 'h/hub'));
-  expect(hubCacheDirectory({ HF_HOME: '/h', HUGGINGFACE_HUB_CACHE: '/old' })).toBe('/old');
-  expect(hubCacheDirectory({ HF_HOME: '/h', HUGGINGFACE_HUB_CACHE: '/old', HF_HUB_CACHE: '/c' })).toBe('/c');
-  const directory = folder({ token: 'hf_stored\n', other: 'hf_other' });
-  expect(await storedToken({ HF_HOME: directory })).toBe('hf_stored');
-  expect(await storedToken({ HF_HOME: directory, HF_TOKEN_PATH: join(directory, 'other') })).toBe('hf_other');
-  expect(await storedToken({ HF_HOME: directory, HF_TOKEN: 'hf_given' })).toBe('hf_given');
-  expect(await storedToken({ HF_HOME: join(directory, 'none') })).toBeUndefined();
-  expect(['1', 'true', 'Yes', 'ON'].map((value) => isOffline({ HF_HUB_OFFLINE: value }))).toEqual([
-    true,
-    true,
-    true,
-    true,
-  ]);
-  expect(isOffline({ HF_HUB_OFFLINE: '0' })).toBe(false);
-  expect(isOffline({})).toBe(false);
 });

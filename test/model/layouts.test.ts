@@ -1,7 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { FlesError } from '../../lib/errors';
 import { readIdfTable } from '../../lib/model/idf';
 import { readModel } from '../../lib/model/model';
+import type { ModelSpec } from '../../lib/model/spec';
 import type { TensorData } from '../support/safetensors-writer';
 import { bertConfig, bertFiles, bertTensors, folder, terms, V } from './tiny-model';
 
@@ -275,5 +279,41 @@ describe('a table of query weights', () => {
       code: 'ERR_MODEL_IDF',
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('fuzzing', () => {
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.integer(),
+    fc.constantFrom('max', 'mean', '', '..', true, null, -1, 2 ** 40),
+  );
+  const keys = [...Object.keys(bertConfig), 'type', 'path', 'types', 'structure', 'query', 'document', 'prompts', 'a'];
+  const object = fc.dictionary(fc.oneof(fc.constantFrom(...keys), fc.string()), value, { maxKeys: 6 });
+  const json = fc.oneof(
+    object,
+    object.map((changes) => ({ ...bertConfig, ...changes })),
+    fc.array(object, { maxLength: 3 }),
+    value,
+  );
+
+  test.each([
+    'config.json',
+    'modules.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'sentence_bert_config.json',
+    'config_sentence_transformers.json',
+    'model.safetensors.index.json',
+  ])('any JSON as %s gives a model or a FlesError', async (name) => {
+    const directory = folder(bertFiles(name.includes('index') ? { 'model.safetensors': undefined } : {}));
+    await fc.assert(
+      fc.asyncProperty(json, async (content) => {
+        writeFileSync(join(directory, name), JSON.stringify(content) ?? 'null');
+        const result = await readModel(directory).catch((reason: unknown) => reason);
+        expect(result instanceof FlesError || (result as ModelSpec).directory === directory).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
   });
 });

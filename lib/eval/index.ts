@@ -6,7 +6,14 @@ export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate';
 export { type DenseRows, type DenseSearchOptions, searchDense } from './exhaustive';
 export { DEFAULT_METRICS } from './metrics';
 export type { Qrels, Run, ScoredDocument } from './ranking';
-export { markdownTable, type Provenance, type Report, type WriteComparisonOptions, writeComparison } from './report';
+export {
+  markdownTable,
+  type Provenance,
+  type Report,
+  reportNotes,
+  type WriteComparisonOptions,
+  writeComparison,
+} from './report';
 export {
   type Comparison,
   pairedTTest,

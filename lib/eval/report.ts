@@ -103,17 +103,6 @@ function describe(dataset: BeirDataset): Provenance {
 
 function markdown(report: Report): string {
   const { rows, machine } = report;
-  const notes = [
-    ...rows
-      .filter(({ unanswered }) => unanswered > 0)
-      .map((row) => `${runName(row)}: ${row.unanswered} of ${row.queries} judged queries have no results and count 0`),
-    ...rows
-      .filter(({ terms }) => terms)
-      .map((row) => {
-        const terms = Object.entries(row.terms!).map(([field, count]) => `${count.toLocaleString('en')} in ${field}`);
-        return `${runName(row)}: ${row.documents.toLocaleString('en')} documents; terms: ${terms.join(', ')}`;
-      }),
-  ];
   const facts = [
     `Data: ${report.dataset}, split ${report.split}`,
     ...(report.command ? [`Command: \`${report.command}\``] : []),
@@ -125,10 +114,24 @@ function markdown(report: Report): string {
     `# ${basename(report.dataset)}, ${report.split}`,
     markdownTable(rows),
     'Means over all judged queries, by the rules of trec_eval 9.0.8. NNZ: mean number of non-zero terms. FLOPS: expected products of a query with a document. Queries/s: search alone, without encoding.',
-    [...notes, ...facts].map((line) => `- ${line}`).join('\n'),
+    [...reportNotes(rows), ...facts].map((line) => `- ${line}`).join('\n'),
   ]
     .map((part) => `${part}\n`)
     .join('\n');
+}
+
+/** What the table does not show: judged queries without results, and how many terms BM25 has indexed. */
+export function reportNotes(rows: readonly ComparisonRow[]): string[] {
+  const unanswered = rows
+    .filter((row) => row.unanswered > 0)
+    .map((row) => `${runName(row)}: ${row.unanswered} of ${row.queries} judged queries have no results and count 0`);
+  const terms = rows
+    .filter((row) => row.terms !== null)
+    .map((row) => {
+      const fields = Object.entries(row.terms!).map(([field, count]) => `${count.toLocaleString('en')} in ${field}`);
+      return `${runName(row)}: ${row.documents.toLocaleString('en')} documents; terms: ${fields.join(', ')}`;
+    });
+  return [...unanswered, ...terms];
 }
 
 /** The rows as a Markdown table whose columns are padded, so that it reads well on a terminal too. */

@@ -1,7 +1,9 @@
 import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { FlesError } from '../../lib/errors';
 import { type BeirDocument, documentText, readBeir, readTexts } from '../../lib/eval/beir';
 import { rejected } from './thrown';
 
@@ -99,6 +101,16 @@ describe('readTexts', () => {
     expect(error.code).toBe(code);
     expect(error.message).toContain(message);
   });
+});
+
+test('objects of any kind give records or a FlesError', async () => {
+  const key = fc.constantFrom('_id', 'id', 'title', 'text', '__proto__');
+  const object = fc.dictionary(key, fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue()));
+  await fc.assert(
+    fc.asyncProperty(fc.array(object, { maxLength: 4 }), async (lines) => {
+      await all(readTexts(records(...lines))).catch((error: unknown) => expect(error).toBeInstanceOf(FlesError));
+    }),
+  );
 });
 
 test('encoders see title and text in one, without outer spaces', () => {

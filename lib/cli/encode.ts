@@ -51,7 +51,7 @@ export function encodeCommand(session: Session): Command {
     .option('--resume', 'go on where an interrupted run with the same options stopped')
     .addHelpText(
       'after',
-      '\nExample:\n  fles encode --model naver/splade-v3-distilbert --input corpus.jsonl --output vectors.jsonl --threshold 0.3',
+      '\nExample:\n  fles encode --model rasyosef/splade-tiny --input corpus.jsonl --output vectors.jsonl --threshold 0.3',
     )
     .action((options: Options) => encode(options, session));
 }

@@ -7,6 +7,7 @@ import { markdownTable, writeComparison } from '../eval/report';
 import { readQrels, readRun } from '../eval/trec';
 import { addDeviceOptions, type EncoderOptions } from './encoder-options';
 import { list, number } from './option-parsers';
+import { writeStdout } from './output';
 import { indexesIn, openSystems, parseSystem } from './systems';
 import type { Progress, Session } from './terminal';
 
@@ -53,7 +54,7 @@ export function evalCommand(session: Session): Command {
   return addDeviceOptions(command)
     .addHelpText(
       'after',
-      '\nExamples:\n  fles eval --data nfcorpus --systems bm25,splade=naver/splade-v3-distilbert --thresholds 0,0.3 --output report\n' +
+      '\nExamples:\n  fles eval --data nfcorpus --systems bm25,splade=rasyosef/splade-tiny --thresholds 0,0.3 --output report\n' +
         '  fles eval --qrels qrels/test.tsv --run run.trec --json',
     )
     .action((options: Options) => {
@@ -65,7 +66,7 @@ export function evalCommand(session: Session): Command {
           'expected either --data and --output, or --qrels and --run; see fles eval --help',
         );
       }
-      return scores ? scoreRun(options) : compareSystems(options, session);
+      return scores ? scoreRun(options, session) : compareSystems(options, session);
     });
 }
 
@@ -83,22 +84,19 @@ function flag(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-async function scoreRun({ qrels, run, perQuery, json, metrics }: Options): Promise<void> {
+async function scoreRun({ qrels, run, perQuery, json, metrics }: Options, session: Session): Promise<void> {
   const result = evaluate(await readQrels(qrels!), await readRun(run!), { metrics, perQuery });
   if (result.unanswered.length > 0) {
-    process.stderr.write(
-      `note: ${result.unanswered.length} of ${result.queries} judged queries have no results and count 0\n`,
-    );
+    session.note(`${result.unanswered.length} of ${result.queries} judged queries have no results and count 0`);
   }
   if (json) {
     const queries = result.perQuery && { perQuery: Object.fromEntries(result.perQuery) };
-    process.stdout.write(`${JSON.stringify({ ...result.metrics, ...queries })}\n`);
-    return;
+    return writeStdout([`${JSON.stringify({ ...result.metrics, ...queries })}\n`]);
   }
   const lines = (query: string, values: Record<string, number>) =>
     Object.entries(values).map(([name, value]) => `${name.padEnd(16)}\t${query}\t${value.toFixed(4)}\n`);
-  for (const [query, values] of result.perQuery ?? []) process.stdout.write(lines(query, values).join(''));
-  process.stdout.write(lines('all', result.metrics).join(''));
+  const perQueryLines = [...(result.perQuery ?? [])].flatMap(([query, values]) => lines(query, values));
+  await writeStdout([...perQueryLines, ...lines('all', result.metrics)]);
 }
 
 async function compareSystems(options: Options, session: Session): Promise<void> {
@@ -123,7 +121,7 @@ async function compareSystems(options: Options, session: Session): Promise<void>
       provenance: { command: commandLine(), models: Object.fromEntries(models) },
     });
     phases.stop();
-    process.stdout.write(`${markdownTable(report.rows)}\n\nreport: ${join(output, 'report.md')}\n`);
+    await writeStdout([`${markdownTable(report.rows)}\n\nreport: ${join(output, 'report.md')}\n`]);
   } finally {
     phases.stop();
     dispose();

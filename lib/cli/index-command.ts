@@ -11,6 +11,7 @@ import {
   loadEncoder,
 } from './encoder-options';
 import { addRequired } from './option-parsers';
+import { writeStdout } from './output';
 import type { Session } from './terminal';
 import { readTexts } from './text-input';
 import { readVectors } from './vectors';
@@ -42,7 +43,7 @@ export function indexCommand(session: Session): Command {
     .addHelpText(
       'after',
       '\nExamples:\n  fles index --input vectors.jsonl --output index\n' +
-        '  fles index --model naver/splade-v3-distilbert --data nfcorpus --output index --threshold 0.3',
+        '  fles index --model rasyosef/splade-tiny --data nfcorpus --output index --threshold 0.3',
     )
     .action((options: Options) => index(options, session));
 }
@@ -77,8 +78,9 @@ async function build(documents: AsyncIterable<IndexDocument>, output: string, se
   try {
     const { InvertedIndex } = await import('../index/inverted-index.js');
     const index = await InvertedIndex.build(output, counted(), { signal: session.signal });
-    process.stdout.write(`${JSON.stringify({ output, ...index.info })}\n`);
     index.close();
+    progress.stop();
+    await writeStdout([`${JSON.stringify({ output, ...index.info })}\n`]);
   } finally {
     progress.stop();
   }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { messageOf } from '../errors';
 import type { ModelSpec } from '../model/spec';
 import type { Platform } from '../native';
+import { writeStdout } from './output';
 import type { Session } from './terminal';
 import { version } from './version';
 
@@ -33,7 +34,7 @@ export function infoCommand(session: Session): Command {
     )
     .option('--model <dir or hub id>', 'model folder, or the id of a model on the Hugging Face hub')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', '\nExample:\n  fles info --model naver/splade-v3-distilbert')
+    .addHelpText('after', '\nExample:\n  fles info --model rasyosef/splade-tiny')
     .action((options: Options) => info(options, session));
 }
 
@@ -46,7 +47,7 @@ async function info({ model, json }: Options, session: Session): Promise<void> {
     native: await platform(),
     ...(model !== undefined && { model: await modelFacts(model, session) }),
   };
-  process.stdout.write(json ? `${JSON.stringify(facts)}\n` : describe(facts));
+  await writeStdout([json ? `${JSON.stringify(facts)}\n` : describe(facts)]);
 }
 
 async function platform(): Promise<Info['native']> {

@@ -10,10 +10,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interrupt.abort();
   });
 }
-// A closed pipe is noticed where it is written to; without a listener Node would print a stack.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+// `writeStdout` reports what goes wrong; without a listener Node would print a stack besides.
+process.stdout.on('error', () => {});
 
 run(process.argv, interrupt.signal).then((code) => {
   process.exitCode = code;

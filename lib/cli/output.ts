@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { constants, createWriteStream } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,12 +22,16 @@ export async function writeOutput(path: string, chunks: AsyncIterable<string>): 
 
 /** Writes to standard output at the pace of its reader. */
 export async function writeStdout(chunks: AsyncIterable<string> | Iterable<string>): Promise<void> {
-  await pipeline(Readable.from(chunks), process.stdout, { end: false });
+  try {
+    await pipeline(Readable.from(chunks), process.stdout, { end: false });
+  } catch (error) {
+    throw fileError(error, 'standard output');
+  }
 }
 
 /**
- * Refuses an output path that cannot become a file before any work is done for it: its directory must exist and it must
- * not be a directory itself.
+ * Refuses an output path that cannot become a file before any work is done for it: its directory must exist and be writable,
+ * and it must not be a directory itself.
  */
 export async function checkOutputPath(path: string): Promise<void> {
   if (path === '-') return;
@@ -37,6 +41,11 @@ export async function checkOutputPath(path: string): Promise<void> {
   });
   if (!folder.isDirectory()) throw new FlesError('ERR_FILE_KIND', `${directory} is not a directory; check the path`);
   const target = await stat(path).catch(() => undefined);
+  if (target === undefined || target.isFile()) {
+    await access(directory, constants.W_OK).catch((error) => {
+      throw fileError(error, directory);
+    });
+  }
   if (target?.isDirectory()) {
     throw new FlesError('ERR_FILE_KIND', `${path} is a directory, expected the name of a file to write`);
   }

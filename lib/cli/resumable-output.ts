@@ -165,6 +165,6 @@ async function completeLength(file: FileHandle): Promise<number> {
     }
     end = begin;
   }
-  await file.truncate(0);
+  if (size > 0) await file.truncate(0);
   return 0;
 }

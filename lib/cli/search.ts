@@ -49,7 +49,7 @@ export function searchCommand(session: Session): Command {
   return addDeviceOptions(command)
     .addHelpText(
       'after',
-      '\nExample:\n  fles search --index index --model naver/splade-v3-distilbert --queries queries.jsonl --k 100 --output run.trec',
+      '\nExample:\n  fles search --index index --model rasyosef/splade-tiny --queries queries.jsonl --k 100 --output run.trec',
     )
     .action((options: Options) => search(options, session));
 }

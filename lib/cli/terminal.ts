@@ -42,13 +42,27 @@ export class Session {
 /** Exit codes of `fles`. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
-/** Codes that speak of the machine rather than of what was asked: the command was right and may work another time. */
-const FAILURES = ['ERR_DISK_FULL', 'ERR_FILE_ACCESS', 'ERR_HUB_', 'ERR_NATIVE_', 'ERR_OUT_OF_MEMORY'];
+/** Codes that speak of the machine, the network or the program: the same command may succeed another time. */
+const FAILURES = new Set([
+  'ERR_ADDON_MISSING',
+  'ERR_DISK_FULL',
+  'ERR_DISPOSED',
+  'ERR_FILE_ACCESS',
+  'ERR_FILE_IO',
+  'ERR_HUB_ACCESS',
+  'ERR_HUB_BUSY',
+  'ERR_HUB_HASH',
+  'ERR_HUB_NETWORK',
+  'ERR_HUB_OFFLINE',
+  'ERR_HUB_RESPONSE',
+  'ERR_INTERNAL',
+  'ERR_OUT_OF_MEMORY',
+]);
 
 /** The exit code of an error: 2 when options or input are at fault, 1 for everything else. */
 export function exitCode(error: unknown): number {
-  if (!(error instanceof FlesError)) return EXIT.failed;
-  return FAILURES.some((code) => error.code.startsWith(code)) ? EXIT.failed : EXIT.usage;
+  const named = fileError(error, '');
+  return named instanceof FlesError && !FAILURES.has(named.code) ? EXIT.usage : EXIT.failed;
 }
 
 /** An error as the command line prints it: `CODE message`, and the stack under it when debugging. */
@@ -91,12 +105,14 @@ export class Progress {
         {
           stream: this.stream,
           hideCursor: true,
-          emptyOnZero: true,
+          barsize: 24,
           format: (options, params) => {
             const count = `${this.task} ${params.value}`;
             if (params.total === 0) return `${count} ${this.unit}`;
-            const eta = Format.TimeFormat(params.eta, options, 1);
-            return `${count}/${params.total} ${this.unit} ${Format.BarFormat(params.progress, options)} ${eta} left`;
+            const bar = Format.BarFormat(params.progress, options);
+            // Not a number before there is anything to reckon from.
+            const eta = Number.isFinite(params.eta) ? ` ${Format.TimeFormat(params.eta, options, 1)} left` : '';
+            return `${count}/${params.total} ${this.unit} ${bar}${eta}`;
           },
         },
         Presets.shades_classic,

@@ -1,4 +1,5 @@
-import { access, appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, appendFile, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { ResumableOutput } from '../../lib/cli/resumable-output';
@@ -94,3 +95,20 @@ test('starting anew replaces a partial output', async () => {
   await output.finish();
   expect(await readFile(path, 'utf8')).toBe('new\n');
 });
+
+const full = existsSync('/dev/full');
+test.skipIf(!full)(
+  `a full disk is reported and nothing gets the final name${full ? '' : ' (skipped: there is no /dev/full)'}`,
+  async () => {
+    await symlink('/dev/full', `${path}.partial`);
+    await writeFile(`${path}.partial.json`, JSON.stringify(fingerprint));
+    const output = await ResumableOutput.resume(path, fingerprint);
+    const line = `${'x'.repeat(1000)}\n`;
+    const writeMuch = async () => {
+      for (let i = 0; i < 1000; i++) await output.append(line);
+    };
+    await expect(writeMuch()).rejects.toMatchObject({ code: 'ERR_DISK_FULL', message: expect.stringContaining(path) });
+    await output.suspend();
+    await expect(access(path)).rejects.toThrow();
+  },
+);

@@ -45,6 +45,8 @@ describe('exit codes', () => {
     ['a full disk', new FlesError('ERR_DISK_FULL', 'x'), 1],
     ['a folder that cannot be written', new FlesError('ERR_FILE_ACCESS', 'x'), 1],
     ['a hub that does not answer', new FlesError('ERR_HUB_NETWORK', 'x'), 1],
+    ['a hub id that nobody has', new FlesError('ERR_HUB_NOT_FOUND', 'x'), 2],
+    ['a file system error that says no path exists', Object.assign(new Error('x'), { code: 'ENOENT' }), 2],
     ['a mistake of the program', new TypeError('x'), 1],
   ])('of %s', (_, error, code) => {
     expect(exitCode(error)).toBe(code);

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
@@ -173,10 +173,13 @@ test('arbitrary bytes give texts or a FlesError, never anything else', async () 
     fc.array(piece, { maxLength: 12 }).map((pieces) => Buffer.from(pieces.join(''))),
     fc.uint8Array({ maxLength: 64 }).map((array) => Buffer.from(array)),
   );
+  const folder = await temporaryFolder();
   await fc.assert(
     fc.asyncProperty(fc.constantFrom('-', 'f.jsonl', 'f.tsv', 'f.txt'), bytes, async (name, content) => {
+      const path = join(folder, name);
+      await writeFile(path, content);
       try {
-        const texts = name === '-' ? await readStdin(content) : await read(name, content);
+        const texts = name === '-' ? await readStdin(content) : await collect(readTexts(path));
         for (const { id, text } of texts) {
           expect(id.length).toBeGreaterThan(0);
           expect(typeof text).toBe('string');

@@ -1,0 +1,122 @@
+import { readdir, readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readRun } from '../../lib/eval/trec';
+import { fles, jsonLines, library, tinyModel } from './run-fles';
+import { temporaryFile, temporaryFolder } from './temporary';
+
+const VECTORS = ['{"id":"a","vector":{"bee":2,"2019":1}}', '{"id":"b","vector":{"bee":1}}', '{"id":"c","vector":{}}'];
+const QUERIES = '{"id":"q1","vector":{"bee":1,"2019":3}}\n{"id":"q2","vector":{"unheard":1}}\n';
+
+let folder: string;
+let index: string;
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  index = join(folder, 'index');
+});
+
+async function build(...lines: string[]) {
+  return fles(['index', '--input', await temporaryFile('v.jsonl', `${lines.join('\n')}\n`), '--output', index]);
+}
+
+test('vectors are indexed, and the size of the index is printed', async () => {
+  const { code, stdout } = await build(...VECTORS);
+  expect(code).toBe(0);
+  expect(jsonLines(stdout)).toMatchObject([{ output: index, documents: 3, terms: 2, postings: 3 }]);
+});
+
+test('a search prints the six columns of TREC, best first', async () => {
+  await build(...VECTORS);
+  const vectors = await temporaryFile('q.jsonl', QUERIES);
+  const { code, stdout } = await fles(['search', '--index', index, '--vectors', vectors, '--tag', 'mine']);
+  expect(code).toBe(0);
+  expect(stdout).toBe('q1 Q0 a 1 5 mine\nq1 Q0 b 2 1 mine\n');
+});
+
+test('a search returns k documents a query', async () => {
+  await build(...VECTORS);
+  const { stdout } = await fles(['search', '--index', index, '--vectors', '-', '--k', '1'], { input: QUERIES });
+  expect(stdout).toBe('q1 Q0 a 1 5 fles\n');
+});
+
+test('queries beyond one batch all get their answer, in order', async () => {
+  await build(...VECTORS);
+  const input = Array.from({ length: 200 }, (_, i) => `{"id":"q${i}","vector":{"bee":${i + 1}}}\n`).join('');
+  const { stdout } = await fles(['search', '--index', index, '--vectors', '-', '--k', '1'], { input });
+  expect(stdout.trim().split('\n')).toEqual(Array.from({ length: 200 }, (_, i) => `q${i} Q0 a 1 ${2 * (i + 1)} fles`));
+});
+
+describe('with a model', () => {
+  let vectors: string;
+  let queryVectors: string;
+
+  beforeAll(async () => {
+    const encode = (input: string, kind: string) =>
+      fles(['encode', '--model', tinyModel, '--input', join(library, input), '--output', '-', '--kind', kind]);
+    vectors = (await encode('corpus.jsonl', 'document')).stdout;
+    queryVectors = (await encode('queries.jsonl', 'query')).stdout;
+  });
+
+  test('index and search give what they give with vectors of the model', async () => {
+    const other = join(folder, 'other');
+    const run = join(folder, 'run.trec');
+    const [direct, indirect] = await Promise.all([
+      fles(['index', '--model', tinyModel, '--data', library, '--output', index]),
+      fles(['index', '--input', '-', '--output', other], { input: vectors }),
+    ]);
+    expect([direct.code, indirect.code]).toEqual([0, 0]);
+    const queries = join(library, 'queries.jsonl');
+    const [texts, ready] = await Promise.all([
+      fles(['search', '--index', index, '--model', tinyModel, '--queries', queries, '--k', '10', '--output', run]),
+      fles(['search', '--index', other, '--vectors', '-', '--k', '10'], { input: queryVectors }),
+    ]);
+    expect([texts.code, ready.code, texts.stdout]).toEqual([0, 0, '']);
+    expect(await readFile(run, 'utf8')).toBe(ready.stdout);
+    expect((await readRun(run)).size).toBe(30);
+    expect((await readdir(folder)).sort()).toEqual(['index', 'other', 'run.trec']);
+  });
+});
+
+describe('what cannot be done', () => {
+  test.each([
+    ['a weight below 0', '{"id":"a","vector":{"x":-1}}', 'ERR_VECTOR_LINE'],
+    ['an id that comes twice', '{"id":"a","vector":{}}\n{"id":"a","vector":{}}', 'ERR_ID_DUPLICATE'],
+    ['no vector', '{"id":"a"}', 'ERR_VECTOR_LINE'],
+  ])('%s is refused, naming the line, and no index appears', async (_, lines, code) => {
+    const outcome = await build(lines);
+    expect(outcome.code).toBe(2);
+    expect(outcome.stderr).toMatch(new RegExp(`^error: ${code} .*v\\.jsonl:\\d`, 'm'));
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('a folder that holds something else is not replaced', async () => {
+    const file = await temporaryFile('precious.txt', 'x');
+    const { code, stderr } = await fles(['index', '--input', '-', '--output', join(file, '..')], {
+      input: VECTORS[0]!,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: ERR_INDEX_DIRECTORY /m);
+    expect(await readFile(file, 'utf8')).toBe('x');
+  });
+
+  test('an index that does not exist or is damaged is refused with code 2', async () => {
+    const search = ['search', '--index', index, '--vectors', '-'];
+    const absent = await fles(search, { input: QUERIES });
+    expect(absent.code).toBe(2);
+    expect(absent.stderr).toMatch(/^error: ERR_FILE_NOT_FOUND /);
+    await build(...VECTORS);
+    const [file] = await readdir(index);
+    await truncate(join(index, file!), 300);
+    const damaged = await fles(search, { input: QUERIES });
+    expect(damaged.code).toBe(2);
+    expect(damaged.stderr).toMatch(/^error: ERR_/);
+  });
+
+  test('an id with white space cannot be a column of a run, which is said', async () => {
+    await build('{"id":"a b","vector":{"bee":1}}');
+    const { code, stderr } = await fles(['search', '--index', index, '--vectors', '-'], { input: QUERIES });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: ERR_RUN_ID "a b"/m);
+  });
+});

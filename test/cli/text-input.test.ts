@@ -188,6 +188,6 @@ test('arbitrary bytes give texts or a FlesError, never anything else', async () 
         expect(error).toBeInstanceOf(FlesError);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });

@@ -44,6 +44,8 @@ void pause_briefly() {
 #endif
 }
 
+constexpr int kSpins = 2000;
+
 // Set while this thread runs a body, so that a nested call does not wait for itself.
 thread_local bool inside_body = false;
 
@@ -66,10 +68,12 @@ int default_thread_count() {
 }
 
 struct ThreadPool::State {
-  // Workers wait for `generation` to change, take indices from `next`, and count themselves out of `running`.
+  // Workers wait for `generation` to change and then try to join the job. The caller closes it once no index is left,
+  // and waits only for those that joined: a worker that the system has not scheduled yet holds nobody up.
+  static constexpr int kClosed = 1 << 30;
   std::atomic<uint32_t> generation{0};
+  std::atomic<int> members{kClosed};  // workers inside the job; kClosed is added while none may join
   std::atomic<int64_t> next{0};
-  std::atomic<int> running{0};
   std::atomic<bool> stop{false};
   int64_t count = 0;
   const std::function<void(int64_t, int)>* body = nullptr;
@@ -89,16 +93,32 @@ struct ThreadPool::State {
     inside_body = false;
   }
 
+  bool join() {
+    int seen = members.load();
+    while (seen < kClosed) {
+      if (members.compare_exchange_weak(seen, seen + 1)) return true;
+    }
+    return false;
+  }
+
   void run(int thread) {
     uint32_t seen = 0;
     while (true) {
       // A short spin covers the gap between two ops of one forward pass; after that the thread sleeps.
-      for (int spin = 0; spin < 2000 && generation.load(std::memory_order_acquire) == seen; ++spin) pause_briefly();
+      for (int spin = 0; spin < kSpins && generation.load(std::memory_order_acquire) == seen; ++spin) pause_briefly();
       generation.wait(seen, std::memory_order_acquire);
       if (stop.load()) return;
       seen = generation.load(std::memory_order_acquire);
+      if (!join()) continue;
       work(thread);
-      if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) running.notify_one();
+      if (members.fetch_sub(1) == kClosed + 1) members.notify_one();
+    }
+  }
+
+  void close_and_wait() {
+    for (int left = members.fetch_add(kClosed) + kClosed; left != kClosed; left = members.load()) {
+      for (int spin = 0; spin < kSpins && members.load(std::memory_order_acquire) == left; ++spin) pause_briefly();
+      members.wait(left);
     }
   }
 };
@@ -134,15 +154,11 @@ void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t, i
   state_->body = &body;
   state_->failure = nullptr;
   state_->next.store(0);
-  state_->running.store(static_cast<int>(state_->workers.size()));
+  state_->members.store(0);
   state_->generation.fetch_add(1, std::memory_order_release);
   state_->generation.notify_all();
   state_->work(0);
-  for (int left = state_->running.load(std::memory_order_acquire); left != 0;
-       left = state_->running.load(std::memory_order_acquire)) {
-    for (int spin = 0; spin < 2000 && state_->running.load(std::memory_order_acquire) == left; ++spin) pause_briefly();
-    state_->running.wait(left, std::memory_order_acquire);
-  }
+  state_->close_and_wait();
   if (state_->failure) std::rethrow_exception(state_->failure);
 }
 

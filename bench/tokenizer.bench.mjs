@@ -28,17 +28,28 @@ const texts = readFileSync(join(process.env.FLES_DATA, 'nfcorpus/corpus.jsonl'),
   });
 
 const own = await Tokenizer.load(model);
+await own.encodeBatch(texts);
 const library = Library.fromFile(join(model, 'tokenizer.json'));
 library.disableTruncation();
 const contestants = {
-  'tokenizer/encode/fles texts=all': async () => {
+  'tokenizer/encode/fles words=new': async () => {
+    await (await Tokenizer.load(model)).encodeBatch(texts);
+  },
+  'tokenizer/encode/fles words=known': async () => {
     const { tokens, offsets } = await own.encodeBatch(texts);
     return texts.map((_, i) => [...tokens.subarray(offsets[i], offsets[i + 1])]);
   },
-  'tokenizer/encode/fles texts=all maxLength=256': async () => {
+  'tokenizer/encode/fles words=known maxLength=256': async () => {
     await own.encodeBatch(texts, { maxLength: 256 });
   },
-  'tokenizer/encode/tokenizers texts=1': async () => {
+  'tokenizer/encode/tokenizers batch=64': async () => {
+    const rows = [];
+    for (let begin = 0; begin < texts.length; begin += 64) {
+      for (const encoding of await library.encodeBatch(texts.slice(begin, begin + 64))) rows.push(encoding.getIds());
+    }
+    return rows;
+  },
+  'tokenizer/encode/tokenizers batch=1': async () => {
     const rows = [];
     for (const text of texts) rows.push((await library.encode(text)).getIds());
     return rows;
@@ -50,7 +61,7 @@ if (rivalFolder) {
   const entry = join(rivalFolder, manifest.module ?? manifest.exports?.import ?? manifest.main);
   const { Tokenizer: Rival } = await import(pathToFileURL(entry));
   const rival = new Rival(readJson(join(model, 'tokenizer.json')), readJson(join(model, 'tokenizer_config.json')));
-  contestants['tokenizer/encode/@huggingface/tokenizers texts=1'] = async () =>
+  contestants['tokenizer/encode/@huggingface/tokenizers batch=1'] = async () =>
     texts.map((text) => rival.encode(text).ids);
   versions['@huggingface/tokenizers'] = manifest.version;
 }

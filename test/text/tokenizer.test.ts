@@ -3,6 +3,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { Tokenizer as Library } from 'tokenizers';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type TokenBatch, Tokenizer } from '../../lib/text/tokenizer';
 import { locate, modelNames, readModelFixture } from '../support/fixtures';
@@ -138,7 +139,7 @@ describe('real texts', () => {
     const directory = folder({});
     copyFileSync(join(models.directory, 'bert-base-uncased-vocab/vocab.txt'), join(directory, 'vocab.txt'));
     const [fromText, fromJson] = [await Tokenizer.load(directory), await load()];
-    const texts = passages().texts.filter((_, i) => i % 10 === 0);
+    const texts = passages().texts.filter((_, i) => i % 50 === 0);
     expect(fromText.vocabulary).toEqual(fromJson.vocabulary);
     expect(await fromText.encodeBatch(texts)).toEqual(await fromJson.encodeBatch(texts));
   });
@@ -214,26 +215,16 @@ describe('encodeBatch', () => {
     expect(lone).toEqual(without);
   });
 
-  test('a text cut off early has the first ids of the whole text', async () => {
-    const tokenizer = await Tokenizer.load(vocabFolder());
+  test('any text has the ids that the library gives the whole of it, cut off or not, met before or not', async () => {
+    const definition = jsonTokenizer({ post_processor: null });
+    const tokenizer = await Tokenizer.load(folder({ 'tokenizer.json': definition }));
+    const library = Library.fromString(JSON.stringify(definition));
+    const words = ['the', 'cats', 'CAT', 'x', '7', '!', '中文', 'é', 'e\u0301', '\u0301', '[MASK]', '[', 'ΟΔΟΣ', 'İ'];
+    const odd = ['\u200b', '\ufffd', '\0', '\ud83d\ude00', '\u0345', '_'.repeat(101)];
+    const spaces = [' ', '\t', '\n', '\v', '\f', '\r\n', '\u0085', '\u00a0', '\u1680', '\u2028', '\u3000'];
     const piece = fc.oneof(
-      fc.constantFrom(
-        'the',
-        'cats',
-        'CAT',
-        'x',
-        '7',
-        '!',
-        '中文',
-        'é',
-        '[MASK]',
-        '\u200b',
-        '\ufffd',
-        '\0',
-        '\ud800',
-        '_'.repeat(101),
-      ),
-      fc.constantFrom(' ', '\t', '\n', '\v', '\f', '\r\n', '\u00a0', '\u2028', '\u3000'),
+      fc.constantFrom(...words, ...odd),
+      fc.constantFrom(...spaces),
       fc.string({ unit: 'grapheme', maxLength: 4 }),
     );
     await fc.assert(
@@ -242,12 +233,57 @@ describe('encodeBatch', () => {
         fc.integer({ min: 1, max: 12 }),
         async (pieces, maxLength) => {
           const text = pieces.join('');
-          const whole = await tokenizer.wordPieces(text);
-          expect(await tokenizer.wordPieces(text, { maxLength })).toEqual(whole.slice(0, maxLength));
+          const whole = (await library.encode(text)).getIds();
+          expect([...(await tokenizer.wordPieces(text))]).toEqual(whole);
+          expect([...(await tokenizer.wordPieces(text, { maxLength }))]).toEqual(whole.slice(0, maxLength));
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 1000 },
     );
+  });
+
+  test('more words than are remembered change no ids', async () => {
+    const tokenizer = await Tokenizer.load(vocabFolder());
+    const numbers = Array.from({ length: 140_000 }, (_, i) => `the${i}`);
+    const texts = Array.from(
+      { length: 140 },
+      (_, i) => `${numbers.slice(i * 1000, i * 1000 + 1000).join(' ')} the cat`,
+    );
+    const [first, again] = [await tokenizer.encodeBatch(texts), await tokenizer.encodeBatch(texts)];
+    expect(first.tokens).toHaveLength(140 * 1004);
+    expect(first.tokens.filter((id) => id === 1)).toHaveLength(140_000);
+    expect(again).toEqual(first);
+  });
+
+  test.each([
+    [
+      'another pre-tokenizer',
+      { pre_tokenizer: { type: 'Split', pattern: { String: 'z' }, behavior: 'Removed', invert: false } },
+      'the cat',
+      ['[UNK]'],
+    ],
+    [
+      'an added token with a space',
+      {
+        added_tokens: [
+          ...jsonTokenizer().added_tokens,
+          {
+            id: 17,
+            content: 'the cat',
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: false,
+            special: false,
+          },
+        ],
+      },
+      'a the cat',
+      ['a', 'the cat'],
+    ],
+  ])('a tokenizer with %s sees whole texts', async (_, changes, text, expected) => {
+    const tokenizer = await Tokenizer.load(folder({ 'tokenizer.json': jsonTokenizer(changes) }));
+    expect(await words(tokenizer, text)).toEqual(expected);
   });
 
   test('a text that is no string is refused with its position', async () => {

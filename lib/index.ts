@@ -21,5 +21,9 @@ export {
   type SearchOptions,
 } from './index/inverted-index';
 export type { VectorLike } from './index/vectors';
+export { type DownloadProgress, type ResolveOptions, resolveModel } from './model/hub';
+export { type ModelOverrides, readModel } from './model/model';
+export type { ModelSpec, NetworkConfig, Pooling, QueryKind, TensorPlace } from './model/spec';
 export { SparseMatrix } from './sparse-matrix';
 export { type SharedTerm, SparseVector } from './sparse-vector';
+export { type TokenBatch, Tokenizer, type TokenizeOptions } from './text/tokenizer';

@@ -1,5 +1,6 @@
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import type { Stats } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { FLES1Encoder, VectorKind } from '../encode/encoder';
 import { FlesError, fileError } from '../errors';
@@ -65,12 +66,16 @@ async function encode(options: Options, session: Session): Promise<void> {
     );
   }
   await checkOutputPath(options.output);
-  const fingerprint = streamed ? undefined : await fingerprintOf(options);
+  // Before the model is loaded: a slip in the path shows at once.
+  const input = options.input === '-' ? undefined : await statFile(options.input);
   const encoder = await loadEncoder(options.model, options, session, 'sparse');
   try {
-    if (fingerprint) await encodeToFile(encoder, options, fingerprint, session);
-    else
-      await writeOutput(options.output, encodeLines(encoder, readTexts(options.input, session), options, session, 0));
+    if (streamed) {
+      const lines = encodeLines(encoder, readTexts(options.input, session), options, session, 0);
+      await writeOutput(options.output, lines);
+    } else {
+      await encodeToFile(encoder, options, await fingerprintOf(options, input, encoder.info.directory), session);
+    }
   } finally {
     encoder.dispose();
   }
@@ -138,26 +143,29 @@ async function skipWritten(
 }
 
 /** Everything that the lines of the output depend on. */
-async function fingerprintOf(options: Options): Promise<Fingerprint> {
-  const input = options.input === '-' ? undefined : await statFile(options.input);
-  const isFolder = await stat(options.model).then(
-    () => true,
-    () => false,
-  );
+async function fingerprintOf(options: Options, input: Stats | undefined, model: string): Promise<Fingerprint> {
   return {
     fles: version,
-    model: isFolder ? resolve(options.model) : options.model,
+    model,
+    modelModified: await lastChange(model),
     kind: options.kind,
     threshold: options.threshold ?? 0,
     topK: options.topK ?? null,
     maxLength: options.maxLength ?? null,
-    input: input ? resolve(options.input) : '-',
+    input: input ? resolve(options.input) : options.input,
     inputBytes: input?.size ?? null,
     inputModified: input ? Math.trunc(input.mtimeMs) : null,
   };
 }
 
-async function statFile(path: string) {
+/** When a file of the folder was changed last, in milliseconds: training may write new weights into the same folder. */
+async function lastChange(folder: string): Promise<number> {
+  const names = await readdir(folder);
+  const times = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).mtimeMs));
+  return Math.trunc(Math.max(...times));
+}
+
+async function statFile(path: string): Promise<Stats> {
   try {
     return await stat(path);
   } catch (error) {

@@ -12,6 +12,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 // `writeStdout` reports what goes wrong; without a listener Node would print a stack besides.
 process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
 
 run(process.argv, interrupt.signal).then((code) => {
   process.exitCode = code;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib/encode/encoder';
@@ -140,6 +140,17 @@ describe('an interrupted run', () => {
     expect(jsonLines(await readFile(output, 'utf8')).map(({ id }) => id)).toEqual(
       Array.from({ length: COUNT }, (_, i) => String(i + 1)),
     );
+  });
+
+  test('is not resumed with weights that have changed meanwhile', async () => {
+    const model = join(await temporaryFolder(), 'model');
+    await cp(tinyModel, model, { recursive: true });
+    const args = [...encode(input, '--batch-size', '4'), '--model', model];
+    await fles(args, { onStderr: (child) => child.kill('SIGINT') });
+    await utimes(join(model, 'model.safetensors'), new Date(), new Date(Date.now() + 5000));
+    const { code, stderr } = await fles([...args, '--resume']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/ERR_RESUME_MISMATCH .*modelModified/);
   });
 
   test('is not resumed on a changed input', async () => {

@@ -26,4 +26,4 @@ export { type ModelOverrides, readModel } from './model/model';
 export type { ModelSpec, NetworkConfig, Pooling, QueryKind, TensorPlace } from './model/spec';
 export { SparseMatrix } from './sparse-matrix';
 export { type SharedTerm, SparseVector } from './sparse-vector';
-export { type TokenBatch, Tokenizer, type TokenizeOptions } from './text/tokenizer';
+export { type TokenBatch, type TokenizeOptions, Tokenizer } from './text/tokenizer';

@@ -107,7 +107,7 @@ describe('an interrupted run', () => {
 
   async function interrupt(signal: NodeJS.Signals, ...more: string[]) {
     // Small batches: several windows of texts are still to come when the first is reported.
-    return fles(encode(input, '--batch-size', '4', ...more), { onStderr: (child) => child.kill(signal) });
+    return fles(encode(input, '--batch-size', '4', ...more), { onProgress: (child) => child.kill(signal) });
   }
 
   test('by Ctrl-C ends with 130, leaves no output under the final name, and goes on with --resume', async () => {
@@ -146,7 +146,7 @@ describe('an interrupted run', () => {
     const model = join(await temporaryFolder(), 'model');
     await cp(tinyModel, model, { recursive: true });
     const args = [...encode(input, '--batch-size', '4'), '--model', model];
-    await fles(args, { onStderr: (child) => child.kill('SIGINT') });
+    await fles(args, { onProgress: (child) => child.kill('SIGINT') });
     await utimes(join(model, 'model.safetensors'), new Date(), new Date(Date.now() + 5000));
     const { code, stderr } = await fles([...args, '--resume']);
     expect(code).toBe(2);

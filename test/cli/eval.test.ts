@@ -154,7 +154,7 @@ describe('systems on a data set', () => {
   test('that are interrupted leave no index behind', async () => {
     const { code } = await fles(
       ['eval', '--data', library, '--output', output, '--systems', `tiny=${tinyModel}`, '--batch-size', '1'],
-      { onStderr: (child) => child.kill('SIGINT') },
+      { onProgress: (child) => child.kill('SIGINT') },
     );
     expect(code).toBe(130);
     expect(await readdir(output)).toEqual([]);

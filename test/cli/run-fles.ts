@@ -24,8 +24,8 @@ interface RunOptions {
   env?: Record<string, string>;
   /** User to run as; only root may name another. */
   uid?: number;
-  /** Called with every piece of standard error. */
-  onStderr?(child: ChildProcess, text: string): void;
+  /** Called once, when the command first reports progress. */
+  onProgress?(child: ChildProcess): void;
 }
 
 /** Runs `fles` as a user would and waits for its end. */
@@ -41,8 +41,8 @@ export async function fles(args: readonly string[], options: RunOptions = {}): P
     stdout += text;
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (stderr === '') options.onProgress?.(child);
     stderr += text;
-    options.onStderr?.(child, text);
   });
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, stdout, stderr };

@@ -1,5 +1,10 @@
 // The register tile: M x NR sums over K, then an epilogue on each row. Included after simd.inl.
 
+template <int M>
+struct Rows {
+  static constexpr int value = M;
+};
+
 // Calls row(i, sums) for i in 0..M-1 with the NV vectors of row i. a is [K][MR], b is [K][NR].
 template <int M, class Row>
 FLES_INLINE void tile(const float* __restrict a, const float* __restrict b, int K, Row&& row) {
@@ -24,11 +29,20 @@ FLES_INLINE void tile(const float* __restrict a, const float* __restrict b, int 
   for (int i = 0; i < M; ++i) row(i, sums[i]);
 }
 
-// The same for a number of rows known at run time, 1..MR.
-template <int M = MR, class Row>
+// The same for a number of rows known at run time, 1..MR: all at once, or in powers of two.
+template <class Row>
 FLES_INLINE void tile_rows(int rows, const float* a, const float* b, int K, Row&& row) {
-  if (rows == M) return tile<M>(a, b, K, row);
-  if constexpr (M > 1) tile_rows<M - 1>(rows, a, b, K, row);
+  if (rows == MR) return tile<MR>(a, b, K, row);
+  int first = 0;
+  const auto part = [&](auto size) __attribute__((always_inline)) {
+    if ((rows & size.value) == 0) return;
+    tile<size.value>(a + first, b, K, [&](int i, vf(&sums)[NV]) { row(first + i, sums); });
+    first += size.value;
+  };
+  if constexpr (MR > 8) part(Rows<8>{});
+  if constexpr (MR > 4) part(Rows<4>{});
+  part(Rows<2>{});
+  part(Rows<1>{});
 }
 
 // Stores the first `columns` of a row of a tile.

@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest';
+import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
+import { cases, type LinearArguments, reference } from './linear.cases';
+
+const run = (device: string, args: LinearArguments) =>
+  runOp(device, 'linear', args, { out: unwritten(args.T * args.N) }).out;
+
+describe.each(devices)('linear on %s', (device) => {
+  test.each(cases)('computes $name', ({ args }) => {
+    // The approximation of erf (Abramowitz and Stegun 7.1.26) is within 1.5e-7, times x / 2, with x below 30 here.
+    const extra = args.activation === 'gelu' ? 15 * 1.5e-7 : 0;
+    expectClose(run(device, args), (round) => reference(args, round), extra);
+  });
+
+  test('a row of a batch has the bits of the same row alone', () => {
+    for (const { args } of cases) {
+      const together = run(device, args);
+      for (let t = 0; t < args.T; t++) {
+        const alone = run(device, {
+          ...args,
+          T: 1,
+          in: args.in.subarray(t * args.K, (t + 1) * args.K),
+          residual: args.residual?.subarray(t * args.N, (t + 1) * args.N),
+        });
+        expect(alone).toEqual(together.subarray(t * args.N, (t + 1) * args.N));
+      }
+    }
+  });
+
+  test.each(['gelu', 'gelu_new', 'relu'] as const)('%s is 0 far below 0 and x far above it', (activation) => {
+    const args = { T: 4, N: 1, K: 1, activation, in: Float32Array.of(-100, -15, 15, 100), weight: Float32Array.of(1) };
+    const out = run(device, { ...args, bias: null, residual: null });
+    // exp is cut at -87, so that e^-87 times the input stands for what float32 has no number for.
+    for (const [i, x] of [0, 0, 15, 100].entries()) expect(Math.abs(out[i]! - x)).toBeLessThan(1e-35);
+  });
+});

@@ -1,0 +1,54 @@
+import { type OpCase, offsetsOf, products, type Round, randomFloats } from '../support/native-ops';
+
+export interface SparseHeadArguments {
+  [name: string]: number | string | Float32Array | Int32Array;
+  B: number;
+  T: number;
+  C: number;
+  V: number;
+  pooling: 'max' | 'sum';
+  in: Float32Array;
+  weight: Float32Array;
+  bias: Float32Array;
+  offsets: Int32Array;
+}
+
+function head(name: string, pooling: 'max' | 'sum', lengths: number[], V: number, C: number, repeat = false) {
+  const offsets = offsetsOf(lengths);
+  const T = offsets[lengths.length]!;
+  const input = randomFloats(T * C, 41);
+  // Rows that repeat: every maximum is a tie.
+  if (repeat) for (let i = 2 * C; i < T * C; i++) input[i] = input[i % (2 * C)]!;
+  const [weight, bias] = [randomFloats(V * C, 42), randomFloats(V, 43)];
+  return { name, args: { B: lengths.length, T, C, V, pooling, in: input, weight, bias, offsets } };
+}
+
+export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum'] as const).flatMap((pooling) => [
+  head(`one token (${pooling})`, pooling, [1], 1, 1),
+  head(`texts of several lengths, some empty (${pooling})`, pooling, [3, 0, 1, 20, 0], 70, 9),
+  head(`a vocabulary that fills its panels (${pooling})`, pooling, [4, 5], 256, 16),
+  head(`rows that repeat (${pooling})`, pooling, [7, 6], 37, 4, true),
+  head(`only texts without tokens (${pooling})`, pooling, [0, 0], 5, 3),
+  head(`no text (${pooling})`, pooling, [], 5, 3),
+]);
+
+/** The logits of every row, (T, V). */
+export function logits(a: SparseHeadArguments, round: Round): number[] {
+  return products(a.in, a.weight, [a.T, a.V, a.C], round).map((sum, i) => round(sum + a.bias[i % a.V]!));
+}
+
+export function reference(a: SparseHeadArguments, round: Round): number[] {
+  const z = logits(a, round);
+  const pooled: number[] = [];
+  for (let b = 0; b < a.B; b++) {
+    for (let v = 0; v < a.V; v++) {
+      let value = a.pooling === 'sum' ? 0 : Number.NEGATIVE_INFINITY;
+      for (let t = a.offsets[b]!; t < a.offsets[b + 1]!; t++) {
+        const x = z[t * a.V + v]!;
+        value = a.pooling === 'sum' ? round(value + round(Math.log1p(Math.max(0, x)))) : Math.max(value, x);
+      }
+      pooled.push(value);
+    }
+  }
+  return pooled;
+}

@@ -71,7 +71,7 @@ FLES_INLINE vf gelu(vf x) {
 // x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
 FLES_INLINE vf gelu_new(vf x) {
   const vf y = 0.79788456f * (x + 0.044715f * x * x * x);
-  const vf e = exp(2.0f * y);  // clamped there, where tanh is 1 in float32 anyway
+  const vf e = exp(2.0f * y);   // clamped there, where tanh is 1 in float32 anyway
   return x * (e / (e + 1.0f));  // in this order: x * e could overflow
 }
 

@@ -2,7 +2,8 @@
 //   pooled   (B, V)   as sparse_head left them
 //   drop     (V)      bytes, 1 for a term that is never kept (special tokens), or null
 //   activation: log1p  w = log1p(relu(x));  log1p_log1p  w = log1p(log1p(relu(x)));  none  w = relu(x)
-//   kept: w > 0 and w > threshold (both strict), at most k a row, the largest; the lowest term id wins a tie; ascending by term id
+//   kept: w > 0 and w > threshold (both strict), at most k a row, the largest; the lowest term id wins a tie; ascending
+//   by term id
 //   counts   (B)      terms kept in each row
 //   terms, weights (B, k)   row b fills its first counts[b] places
 #pragma once

@@ -1,5 +1,6 @@
 #include "index/format.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstddef>
 #include <cstring>

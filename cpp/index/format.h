@@ -18,7 +18,7 @@ static_assert(std::endian::native == std::endian::little, "index files are mappe
 constexpr char kIndexFile[] = "index.fles";
 constexpr char kIndexMagic[8] = {'F', 'L', 'E', 'S', 'I', 'N', 'D', 'X'};
 constexpr uint32_t kIndexVersion = 1;
-constexpr int kBlockBits = 14;     // documents of a block, as a power of two; measured in docs/search.md
+constexpr int kBlockBits = 15;     // documents of a block, as a power of two; measured in docs/search.md
 constexpr int kMaxBlockBits = 16;  // a document's number within its block is a uint16
 constexpr uint64_t kAlignment = 64;
 constexpr uint64_t kChecksumChunk = 1 << 20;

@@ -1,5 +1,6 @@
 #include "index/inverted_index.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cinttypes>
 #include <cstring>

@@ -72,17 +72,8 @@ void run(const std::shared_ptr<Pending>& pending) {
   }
 }
 
-// On the JavaScript thread. env is null when the environment is ending.
-void settle(napi_env raw, napi_value, void*, void* context) {
-  const std::unique_ptr<std::shared_ptr<Pending>> owned(static_cast<std::shared_ptr<Pending>*>(context));
-  Pending& pending = **owned;
-  if (raw == nullptr) {
-    pending.error.SuppressDestruct();
-    return;
-  }
-  const Napi::Env env(raw);
-  const Napi::HandleScope scope(env);
-  if (--pending.data->pending == 0) napi_unref_threadsafe_function(raw, pending.data->channel->function);
+// Throws Napi::Error when the environment is ending and runs no JavaScript any more.
+void resolve_or_reject(Napi::Env env, Pending& pending) {
   if (!pending.failed) {
     try {
       pending.deferred.Resolve(pending.job.convert(env));
@@ -98,6 +89,24 @@ void settle(napi_env raw, napi_value, void*, void* context) {
   const Napi::Object error = pending.error.Value();
   fill_error(error, pending.code, pending.message);
   pending.deferred.Reject(error);
+}
+
+// On the JavaScript thread. env is null when the environment is ending.
+void settle(napi_env raw, napi_value, void*, void* context) {
+  const std::unique_ptr<std::shared_ptr<Pending>> owned(static_cast<std::shared_ptr<Pending>*>(context));
+  Pending& pending = **owned;
+  if (raw == nullptr) {
+    pending.error.SuppressDestruct();
+    return;
+  }
+  const Napi::Env env(raw);
+  const Napi::HandleScope scope(env);
+  if (--pending.data->pending == 0) napi_unref_threadsafe_function(raw, pending.data->channel->function);
+  try {
+    resolve_or_reject(env, pending);
+  } catch (const Napi::Error&) {
+    // A worker is being terminated: nobody waits for the promise.
+  }
 }
 
 }  // namespace

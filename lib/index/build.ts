@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { checkString, show } from '../check';
 import { FlesError, fileError, throwIfAborted } from '../errors';
 import { cancellable, type NativeIndexBuilder, native } from '../native';
-import { checkWellFormed, forEachTerm, Rows, type VectorLike } from './vectors';
+import { checkWellFormed, Rows, TermIds, type VectorLike } from './vectors';
 
 /** A document to be indexed: `id` is any string, unique in the index. */
 export interface IndexDocument {
@@ -60,6 +60,7 @@ async function appendAll(
   { signal, onProgress }: BuildOptions,
 ): Promise<void> {
   const lexicon = new Lexicon();
+  const termIds = new TermIds((term) => lexicon.idOf(term));
   const rows = new Rows();
   let ids: string[] = [];
   let taken = 0;
@@ -77,8 +78,11 @@ async function appendAll(
     for await (const document of documents) {
       throwIfAborted(signal);
       const id = checkWellFormed('the document id', checkString(`the id of document ${taken}`, document?.id));
-      const owner = () => `document ${show(id)}`;
-      forEachTerm(document.vector, owner, (term, weight) => rows.push(lexicon.idOf(term), weight));
+      termIds.forEach(
+        document.vector,
+        () => `document ${show(id)}`,
+        (term, weight) => rows.push(term, weight),
+      );
       rows.endRow();
       ids.push(id);
       taken++;

@@ -1,7 +1,7 @@
 import { checkChoice, checkInteger, checkKeys, checkString } from '../check';
 import { cancellable, type NativeIndex, native } from '../native';
 import { type BuildOptions, buildIndex, type IndexDocument } from './build';
-import { forEachTerm, Rows, type VectorLike } from './vectors';
+import { Rows, TermIds, type VectorLike } from './vectors';
 
 /** `block_accumulation` is the fast one; `exhaustive` returns the same and is there to compare with. */
 export type SearchAlgorithm = 'block_accumulation' | 'exhaustive';
@@ -68,7 +68,7 @@ const THREADS = native.platform().threads;
  */
 export class InvertedIndex {
   private readonly native: NativeIndex;
-  private termIds: Map<string, number> | undefined;
+  private termIds: TermIds | undefined;
   /** What the index holds, in numbers; stays readable after `close`. */
   readonly info: IndexInfo;
 
@@ -148,23 +148,25 @@ export class InvertedIndex {
 
   /** Queries as rows of the index's term ids, each in the order of the terms' strings. */
   private rowsOf(queries: readonly VectorLike[]): Rows {
-    this.termIds ??= new Map(this.native.lexicon().map((term, id) => [term, id]));
+    this.termIds ??= this.readLexicon();
     const rows = new Rows();
     for (const query of queries) {
       const known: { term: string; id: number; weight: number }[] = [];
-      forEachTerm(
+      this.termIds.forEach(
         query,
         () => 'the query',
-        (term, weight) => {
-          const id = this.termIds!.get(term);
-          if (id !== undefined) known.push({ term, id, weight });
-        },
+        (id, weight, term) => known.push({ term, id, weight }),
       );
       known.sort((a, b) => (a.term < b.term ? -1 : 1));
       for (const { id, weight } of known) rows.push(id, weight);
       rows.endRow();
     }
     return rows;
+  }
+
+  private readLexicon(): TermIds {
+    const ids = new Map(this.native.lexicon().map((term, id) => [term, id]));
+    return new TermIds((term) => ids.get(term) ?? -1);
   }
 }
 

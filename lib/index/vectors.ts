@@ -5,53 +5,75 @@ import { SparseVector } from '../sparse-vector';
 /** A sparse vector as an encoder gives it, or as a plain object `{term: weight}`. Weights of 0 are left out. */
 export type VectorLike = SparseVector | Readonly<Record<string, number>>;
 
-const MAX_FLOAT32 = 3.4028234663852886e38;
+/** Numbers the terms of vectors, and remembers the numbers of a vocabulary's terms. */
+export class TermIds {
+  private readonly resolve: (term: string) => number;
+  private readonly known = new WeakMap<readonly string[], Int32Array>();
 
-/**
- * Calls `visit(term, weight, termId)` for each term with a weight above 0; the weight is rounded to float32 and `termId`
- * is its number in `vector.vocabulary`, or -1 for a plain object. `owner` names the vector in errors.
- *
- * Throws `ERR_WEIGHT_RANGE` for a weight that is not a number from 0 to the largest float32.
- */
-export function forEachTerm(
-  vector: VectorLike,
-  owner: () => string,
-  visit: (term: string, weight: number, termId: number) => void,
-): void {
-  const checked = (term: string, weight: unknown): number => {
-    const rounded = typeof weight === 'number' ? Math.fround(weight) : Number.NaN;
-    if (!(rounded >= 0 && rounded <= MAX_FLOAT32)) {
+  /** `resolve` gives a term's id, 0 or more, or -1 for a term to leave out; it is asked once or more a term. */
+  constructor(resolve: (term: string) => number) {
+    this.resolve = resolve;
+  }
+
+  /**
+   * Calls `visit(id, weight, term)` for each term with an id and a weight above 0, which is rounded to float32.
+   * `owner` names the vector in errors.
+   *
+   * Throws `ERR_WEIGHT_RANGE` for a weight that is not a number from 0 to the largest float32, `ERR_TERM_RANGE` for a
+   * term id outside the vocabulary, `ERR_ARGUMENT_TYPE` for what is no vector.
+   */
+  forEach(vector: VectorLike, owner: () => string, visit: (id: number, weight: number, term: string) => void): void {
+    if (vector instanceof SparseVector) {
+      const { terms, weights, vocabulary } = vector;
+      let ids = this.known.get(vocabulary);
+      if (ids === undefined) {
+        ids = new Int32Array(vocabulary.length).fill(UNASKED);
+        this.known.set(vocabulary, ids);
+      }
+      for (let i = 0; i < terms.length; i++) {
+        const term = vocabulary[terms[i]!];
+        if (term === undefined) {
+          throw new FlesError(
+            'ERR_TERM_RANGE',
+            `${owner()} has term ${terms[i]}, expected 0..${vocabulary.length - 1} (its vocabulary)`,
+          );
+        }
+        const weight = checkWeight(weights[i], term, owner);
+        if (weight === 0) continue;
+        let id = ids[terms[i]!]!;
+        if (id === UNASKED) {
+          id = this.resolve(term);
+          ids[terms[i]!] = id;
+        }
+        if (id >= 0) visit(id, weight, term);
+      }
+    } else if (typeof vector === 'object' && vector !== null) {
+      for (const term of Object.keys(vector)) {
+        const weight = checkWeight(vector[term], term, owner);
+        if (weight === 0) continue;
+        const id = this.resolve(term);
+        if (id >= 0) visit(id, weight, term);
+      }
+    } else {
       throw new FlesError(
-        'ERR_WEIGHT_RANGE',
-        `${owner()} has weight ${show(weight)} for term ${show(term)}, expected a finite number, 0 or more`,
+        'ERR_ARGUMENT_TYPE',
+        `${owner()} is ${show(vector)}, expected a SparseVector or an object of weights`,
       );
     }
-    return rounded;
-  };
-  if (vector instanceof SparseVector) {
-    const { terms, weights, vocabulary } = vector;
-    for (let i = 0; i < terms.length; i++) {
-      const term = vocabulary[terms[i]!];
-      if (term === undefined) {
-        throw new FlesError(
-          'ERR_TERM_RANGE',
-          `${owner()} has term ${terms[i]}, expected 0..${vocabulary.length - 1} (its vocabulary)`,
-        );
-      }
-      const weight = checked(term, weights[i]);
-      if (weight > 0) visit(term, weight, terms[i]!);
-    }
-  } else if (typeof vector === 'object' && vector !== null) {
-    for (const term of Object.keys(vector)) {
-      const weight = checked(term, vector[term]);
-      if (weight > 0) visit(term, weight, -1);
-    }
-  } else {
+  }
+}
+
+const UNASKED = -2;
+
+function checkWeight(weight: unknown, term: string, owner: () => string): number {
+  const rounded = typeof weight === 'number' ? Math.fround(weight) : Number.NaN;
+  if (!(rounded >= 0 && Number.isFinite(rounded))) {
     throw new FlesError(
-      'ERR_ARGUMENT_TYPE',
-      `${owner()} is ${show(vector)}, expected a SparseVector or an object of weights`,
+      'ERR_WEIGHT_RANGE',
+      `${owner()} has weight ${show(weight)} for term ${show(term)}, expected a finite number, 0 or more`,
     );
   }
+  return rounded;
 }
 
 /** Refuses a string that has no UTF-8 form, which the index could not give back. */

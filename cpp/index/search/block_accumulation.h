@@ -12,23 +12,24 @@ namespace fles {
 namespace detail {
 
 // Offers every score of the block that can be among the best, and sets the block to 0. `count` is a multiple of
-// kScanned.
-constexpr size_t kScanned = 64;
+// kScanned. Few chunks hold a good score, so one test a chunk, vectorised, decides most.
+constexpr size_t kScanned = 32;
 inline void scan_block(float* scores, size_t count, uint32_t first_document, TopK& best) {
   for (size_t at = 0; at < count; at += kScanned) {
-    float* chunk = scores + at;
+    const float* chunk = scores + at;
     const float bound = best.bound();
-    // Few chunks hold a good score, so one test a chunk, vectorised, decides most.
     int reached = 0;
-    for (size_t i = 0; i < kScanned; ++i) reached |= static_cast<int>(chunk[i] >= bound);
-    if (reached != 0) {
-      for (size_t i = 0; i < kScanned; ++i) {
-        if (chunk[i] >= best.bound()) best.offer({first_document + static_cast<uint32_t>(at + i), chunk[i]});
-      }
+    for (size_t i = 0; i < kScanned; ++i) reached |= -static_cast<int>(chunk[i] >= bound);
+    if (reached == 0) continue;
+    for (size_t i = 0; i < kScanned; ++i) {
+      if (chunk[i] >= best.bound()) best.offer({first_document + static_cast<uint32_t>(at + i), chunk[i]});
     }
-    std::memset(chunk, 0, kScanned * sizeof(float));
   }
+  std::memset(scores, 0, count * sizeof(float));
 }
+
+// A block with fewer postings than this part of its documents is not worth a scan.
+constexpr size_t kScanPays = 8;
 
 // The same by visiting only documents that have a posting: less work when a block has few.
 inline void collect_postings(float* scores, const Segment& postings, uint32_t first_document, TopK& best) {
@@ -43,8 +44,8 @@ inline void collect_postings(float* scores, const Segment& postings, uint32_t fi
 
 inline std::vector<Hit> search_block_accumulation(const InvertedIndex& index, const Query& query, size_t k,
                                                   const std::atomic<bool>& cancelled) {
-  const size_t block_documents = size_t{1} << index.block_bits();
-  const size_t scanned = std::max(block_documents, detail::kScanned);
+  const size_t in_block = std::min<size_t>(index.documents(), size_t{1} << index.block_bits());
+  const size_t scanned = (in_block + detail::kScanned - 1) / detail::kScanned * detail::kScanned;
   std::vector<float> scores(scanned);
   std::vector<uint64_t> cursors(query.count);
   for (size_t i = 0; i < query.count; ++i) cursors[i] = index.first_segment(query.terms[i]);
@@ -63,7 +64,7 @@ inline std::vector<Hit> search_block_accumulation(const InvertedIndex& index, co
       postings += segment.count;
     }
     const auto first_document = static_cast<uint32_t>(block << index.block_bits());
-    if (postings * detail::kScanned / 8 > scanned) {
+    if (postings * detail::kScanPays > scanned) {
       detail::scan_block(scores.data(), scanned, first_document, best);
     } else {
       for (size_t i = 0; i < segments; ++i) detail::collect_postings(scores.data(), found[i], first_document, best);

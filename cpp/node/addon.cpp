@@ -15,7 +15,7 @@ void stay_loaded() {
   }
 }
 
-// initialize(FlesError: class): void
+// initialize(errorClass: typeof FlesError): void
 Napi::Value initialize(const Napi::CallbackInfo& info) {
   set_error_class(info.Env(), info[0].As<Napi::Function>());
   return info.Env().Undefined();

@@ -96,7 +96,7 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
   }
 
   // encodeSparse(tokens: Int32Array, offsets: Int32Array, options: NativeSparseOptions, cancellation?: Cancellation):
-  //   Promise<{ offsets: Float64Array, terms: Uint32Array, weights: Float32Array }>
+  //   Promise<NativeSparseRows>
   Napi::Value encode_sparse(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&] {
@@ -122,8 +122,8 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     });
   }
 
-  // encodeDense(tokens: Int32Array, offsets: Int32Array, options: NativeDenseOptions, cancellation?: Cancellation):
-  //   Promise<Float32Array>
+  // encodeDense(tokens: Int32Array, offsets: Int32Array, options: { pooling: 'mean' | 'cls', normalize: boolean },
+  //   cancellation?: Cancellation): Promise<Float32Array>
   Napi::Value encode_dense(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&] {

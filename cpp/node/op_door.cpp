@@ -105,7 +105,7 @@ class Door {
   std::vector<Output> outputs_;
 };
 
-// runOp(backend: string, op: string, arguments: object): void   fills the output arrays in `arguments`; the backend is
+// runOp(device: string, op: string, args: object): void   fills the output arrays in `args`; the device is "auto",
 // "cpu", "cuda", or a CPU level such as "cpu:avx2"
 Napi::Value run_op(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

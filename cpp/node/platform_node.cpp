@@ -8,8 +8,7 @@
 namespace fles::node {
 namespace {
 
-// platform(): { cpuLevel: string, cpuLevels: string[], cpuFeatures: string[], threads: number,
-//               backends: { name: string, available: boolean, reason: string }[] }
+// platform(): Platform
 Napi::Value platform(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {

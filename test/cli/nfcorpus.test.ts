@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { locate } from '../support/fixtures';
+import { fles } from './run-fles';
+import { temporaryFolder } from './temporary';
+
+const data = locate('FLES_DATA', 'nfcorpus');
+const models = locate('FLES_MODELS', 'splade-tiny');
+
+test.skipIf(!data.found || !models.found)(
+  `one command compares BM25 and a sparse encoder on NFCorpus with the figures that are known${data.reason || models.reason}`,
+  { timeout: 900_000 },
+  async () => {
+    const output = await temporaryFolder();
+    const systems = `bm25,bm25-multifield,sparse=${join(models.directory, 'splade-tiny')}`;
+    const args = ['--data', join(data.directory, 'nfcorpus'), '--split', 'test', '--systems', systems];
+    const { code } = await fles(['eval', ...args, '--thresholds', '0,0.3', '--max-length', '256', '--output', output], {
+      env: { FLES_NUM_THREADS: '' }, // as many as there are: this is the long one
+    });
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(await readFile(join(output, 'report.json'), 'utf8'));
+    const [flat, multifield, whole, cut] = rows;
+
+    // Anserini's published figures, to the four decimals they have.
+    expect([flat, multifield].map(({ metrics }) => metrics.ndcg_cut_10.toFixed(4))).toEqual(['0.3218', '0.3254']);
+    expect([flat, multifield].map(({ metrics }) => metrics.recall_100.toFixed(4))).toEqual(['0.2457', '0.2500']);
+    expect([flat.terms.contents, multifield.terms.contents]).toEqual([637485, 601950]);
+
+    // PyTorch's vectors scored by pytrec_eval. Float32 sums in another order may swap neighbours of nearly equal score.
+    for (const [row, ndcg, nnz] of [
+      [whole, 0.3056, 251.7],
+      [cut, 0.3033, 173.7],
+    ]) {
+      expect(Math.abs(row.metrics.ndcg_cut_10 - ndcg)).toBeLessThan(5e-4);
+      expect(Math.abs(row.nnz.documents - nnz)).toBeLessThan(0.1);
+    }
+  },
+);

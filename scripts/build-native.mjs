@@ -1,67 +1,41 @@
-// Builds the addon into build/Release: with cmake-js, or with node-gyp when given --gyp. Downloads nothing.
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// Builds the addon into build/Release: with cmake-js, or with node-gyp when given --gyp. Downloads nothing: both compile
+// against the headers of the package node-api-headers, which are all that a Node-API addon needs.
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cmakeJs, fail, require, requireCompiler, requireTool, root, run } from './tools.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const require = createRequire(import.meta.url);
+const build = join(root, 'build');
 
-/** The command's exit status, or null when it is not installed. */
-function run(command, args, options = {}) {
-  const { status, error, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
-  if (error?.code === 'ENOENT') return null;
-  return signal ? 1 : status;
-}
-
-function requireTool(names, what, install) {
-  const found = names.find((name) => run(name, ['--version'], { stdio: 'ignore' }) === 0);
-  if (found) return found;
-  console.error(
-    `error: ERR_TOOL_MISSING ${names.join(' or ')} was not found; fles needs ${what} to build its native core.`,
-  );
-  console.error(
-    `  Debian/Ubuntu: apt-get install ${install.debian}\n  macOS: ${install.macos}\n  Fedora: dnf install ${install.fedora}`,
-  );
-  process.exit(1);
-}
-
-const compiler = requireTool(
-  [process.env.CXX, 'c++', 'g++', 'clang++'].filter(Boolean),
-  'a C++20 compiler (g++ 11 or clang 14 at least)',
-  { debian: 'g++', macos: 'xcode-select --install', fedora: 'gcc-c++' },
-);
-
-const standard = spawnSync(compiler, ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-'], {
-  input: '#include <atomic>\nstd::atomic<int> a; void f() { a.wait(0); }\n',
-  encoding: 'utf8',
-});
-if (standard.status !== 0) {
-  console.error(
-    `error: ERR_TOOL_VERSION ${compiler} does not compile C++20; install g++ 11 or clang 14 at least, or set CXX.`,
-  );
-  process.exit(1);
-}
-
-/** The folder above include/node/node_api.h that belongs to this Node, for node-gyp. */
-function nodeHeaders() {
-  const prefix = resolve(process.execPath, '../..');
-  const candidates = [process.env.npm_config_nodedir, prefix, '/usr', '/usr/local'].filter(Boolean);
-  return candidates.find((folder) => existsSync(join(folder, 'include/node/node_api.h')));
-}
-
-let status;
-if (process.argv.includes('--gyp')) {
-  requireTool(['make'], 'make for node-gyp', { debian: 'make', macos: 'xcode-select --install', fedora: 'make' });
-  const folder = nodeHeaders();
-  const args = [require.resolve('node-gyp/bin/node-gyp.js'), 'rebuild', ...(folder ? [`--nodedir=${folder}`] : [])];
-  status = run(process.execPath, args, { env: { ...process.env, JOBS: process.env.JOBS ?? 'max' } });
-} else {
-  requireTool(['cmake'], 'cmake 3.18 at least', { debian: 'cmake', macos: 'brew install cmake', fedora: 'cmake' });
-  const cmakeJs = join(dirname(require.resolve('cmake-js/package.json')), 'bin/cmake-js');
+function withCmake() {
+  requireCompiler();
+  // A folder that was configured elsewhere and copied here cannot be built in, and says so in riddles.
+  const cache = join(build, 'CMakeCache.txt');
+  const home = existsSync(cache) && /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1];
+  if (home && home !== root) rmSync(build, { recursive: true });
   const options = ['--log-level', 'error', ...(process.env.FLES_CMAKE_OPTIONS ?? '').split(' ').filter(Boolean)];
-  status = run(process.execPath, [cmakeJs, 'build', ...options]);
+  return run(process.execPath, cmakeJs('build', ...options));
 }
-if (status !== 0) console.error('error: ERR_BUILD the native core did not compile; the messages above say why.');
-process.exit(status ?? 1);
+
+/** The least that node-gyp accepts as a Node installation: headers, and settings that every target starts from. */
+function writeNodeFolder(folder) {
+  const headers = join(folder, 'include/node');
+  mkdirSync(headers, { recursive: true });
+  cpSync(require('node-api-headers').include_dir, headers, { recursive: true });
+  const threads = process.platform === 'linux' ? { cflags: ['-pthread'], ldflags: ['-pthread'] } : {};
+  const defaults = { default_configuration: 'Release', configurations: { Release: {}, Debug: {} }, ...threads };
+  writeFileSync(join(headers, 'common.gypi'), JSON.stringify({ target_defaults: defaults }));
+}
+
+function withNodeGyp() {
+  requireCompiler();
+  requireTool('make', ['make'], "runs node-gyp's build");
+  requireTool('python3', [process.env.PYTHON, 'python3', 'python'].filter(Boolean), 'node-gyp is written in');
+  rmSync(build, { recursive: true, force: true });
+  writeNodeFolder(join(build, 'node'));
+  const options = [`--nodedir=${join(build, 'node')}`, '--force-process-config', '--loglevel=error'];
+  const nodeGyp = [require.resolve('node-gyp/bin/node-gyp.js'), 'configure', 'build', ...options];
+  return run(process.execPath, nodeGyp, { env: { ...process.env, JOBS: process.env.JOBS ?? 'max' } });
+}
+
+const status = process.argv.includes('--gyp') ? withNodeGyp() : withCmake();
+if (status !== 0) fail('ERR_BUILD the native core did not compile; the messages above say why');

@@ -1,11 +1,6 @@
 // The install script: uses a prebuilt addon where one loads, else compiles it.
-import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const require = createRequire(import.meta.url);
+import { join } from 'node:path';
+import { require, root, run } from './tools.mjs';
 
 function loads() {
   try {
@@ -16,7 +11,4 @@ function loads() {
   }
 }
 
-if (!loads()) {
-  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-native.mjs')], { stdio: 'inherit' });
-  process.exit(status ?? 1);
-}
+if (!loads()) process.exit(run(process.execPath, [join(root, 'scripts/build-native.mjs')]));

@@ -1,7 +1,7 @@
 // Brings a clone to a state where it runs: installs the locked dependencies and builds whatever is missing or older than
 // its sources. Run by `npm test` and `npm run demo`; does nothing when everything is there.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -33,11 +33,16 @@ const at = (...parts) => join(root, ...parts);
 const isStale = (output, ...inputs) =>
   !existsSync(output) || statSync(output).mtimeMs < newest(...inputs.map((p) => at(p)));
 
-if (
-  !existsSync(at('node_modules/.package-lock.json')) ||
-  isStale(at('node_modules/.package-lock.json'), 'package-lock.json')
-) {
-  npm('ci', '--ignore-scripts');
+/** Whether every package of the lock file is there in its version; those for other platforms are optional. */
+function isInstalled() {
+  const read = (name) => JSON.parse(readFileSync(at(name), 'utf8')).packages;
+  if (!existsSync(at('node_modules/.package-lock.json'))) return false;
+  const installed = read('node_modules/.package-lock.json');
+  return Object.entries(read('package-lock.json')).every(
+    ([path, wanted]) => path === '' || wanted.optional || installed[path]?.version === wanted.version,
+  );
 }
+
+if (!isInstalled()) npm('ci', '--ignore-scripts');
 if (isStale(at('build/Release/fles.node'), 'cpp', 'CMakeLists.txt')) npm('run', '-s', 'build:native');
 if (isStale(at('dist/index.js'), 'lib', 'tsconfig.json')) npm('run', '-s', 'build:lib');

@@ -61,3 +61,17 @@ export function requireTool(tool, names, purpose) {
 export function cmakeJs(command, ...options) {
   return [join(dirname(require.resolve('cmake-js/package.json')), 'bin/cmake-js'), command, ...options];
 }
+
+/** Makes sure that a C++20 compiler, cmake and a program that runs cmake's builds are there; the compiler's name. */
+export function requireCompiler() {
+  const names = [process.env.CXX, 'c++', 'g++', 'clang++'].filter(Boolean);
+  const compiler = requireTool('compiler', names, 'compiles the native core (g++ 11 or clang 14 at least)');
+  const program = '#include <atomic>\nstd::atomic<int> a;\nvoid f() { a.wait(0); }\n';
+  const options = { input: program, stdio: ['pipe', 'ignore', 'ignore'] };
+  if (run(compiler, ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-'], options) !== 0) {
+    fail(`ERR_TOOL_VERSION ${compiler} does not compile C++20; install g++ 11 or clang 14 at least, or set CXX`);
+  }
+  requireTool('cmake', ['cmake'], 'configures the build of the native core (3.18 at least)');
+  requireTool('make', ['ninja', 'make'], "runs cmake's build");
+  return compiler;
+}

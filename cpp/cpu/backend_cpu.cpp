@@ -23,7 +23,9 @@ void* allocate(void*, size_t bytes) {
 }
 
 void release(void*, void* memory) { std::free(memory); }
-void copy(void*, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void copy(void*, void* to, const void* from, size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);  // of nothing, the pointers may be null
+}
 
 PackedMatrix* create_packed(void* self, int N, int K) {
   const int NR = state_of(self).kernels->NR;

@@ -1,0 +1,396 @@
+// The inner loops of every level this machine runs, and of the 64-byte code, against plain double loops on odd sizes.
+//
+// Tolerance: twice the error that the same plain loops make in float32, and never less than 2 units in the last place
+// of the largest value. Buffers have exactly the size that is promised, so that AddressSanitizer sees a step too far.
+#include "cpu/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cpu/cpu_features.h"
+#include "ops/linear.h"
+
+namespace fles::cpu {
+const Kernels* wide_kernels();
+
+namespace {
+
+std::mt19937 random_source(20240607);
+
+std::vector<float> random_floats(int64_t count, float low = -2.0f, float high = 2.0f) {
+  std::vector<float> values(count);
+  std::uniform_real_distribution<float> uniform(low, high);
+  for (float& value : values) value = uniform(random_source);
+  return values;
+}
+
+// Compares with the reference in double; `plain` is the reference computed in float32.
+void expect_close(const std::vector<float>& actual, const std::vector<double>& exact, const std::vector<float>& plain) {
+  ASSERT_EQ(actual.size(), exact.size());
+  double largest = 0, plain_error = 0, error = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    ASSERT_TRUE(std::isfinite(actual[i])) << "value " << i;
+    largest = std::max(largest, std::abs(exact[i]));
+    plain_error = std::max(plain_error, std::abs(plain[i] - exact[i]));
+    error = std::max(error, std::abs(actual[i] - exact[i]));
+  }
+  EXPECT_LE(error, std::max(2 * plain_error, largest * std::ldexp(2.0, -23)));
+}
+
+template <class Real>
+Real activation(Real x, Activation kind) {
+  switch (kind) {
+    case Activation::kGelu:
+      return x / 2 * (1 + std::erf(x / std::sqrt(Real{2})));
+    case Activation::kGeluNew:
+      return x / 2 * (1 + std::tanh(std::sqrt(Real{2} / Real{M_PI}) * (x + Real{0.044715} * x * x * x)));
+    case Activation::kRelu:
+      return std::max(x, Real{0});
+    case Activation::kNone:
+      break;
+  }
+  return x;
+}
+
+struct Problem {
+  int T, N, K;
+  std::vector<float> in, weight, bias, residual;
+  Problem(int rows, int columns, int depth)
+      : T(rows),
+        N(columns),
+        K(depth),
+        in(random_floats(int64_t{rows} * depth)),
+        weight(random_floats(int64_t{columns} * depth)),
+        bias(random_floats(columns)),
+        residual(random_floats(int64_t{rows} * columns)) {}
+};
+
+template <class Real>
+std::vector<Real> products(const Problem& p, bool with_bias) {
+  std::vector<Real> z(int64_t{p.T} * p.N);
+  for (int t = 0; t < p.T; ++t) {
+    for (int n = 0; n < p.N; ++n) {
+      Real sum = 0;
+      for (int k = 0; k < p.K; ++k) sum += Real{p.in[t * p.K + k]} * Real{p.weight[n * p.K + k]};
+      z[t * p.N + n] = sum + (with_bias ? Real{p.bias[n]} : Real{0});
+    }
+  }
+  return z;
+}
+
+template <class Real>
+std::vector<Real> linear_reference(const Problem& p, Activation kind, bool with_bias, bool with_residual) {
+  std::vector<Real> out = products<Real>(p, with_bias);
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = activation(out[i], kind) + (with_residual ? Real{p.residual[i]} : Real{0});
+  }
+  return out;
+}
+
+// Every level, by name.
+class EveryLevel : public testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& kernels = *GetParam();
+
+  std::vector<float> pack_weight(const std::vector<float>& weight, int N, int K) const {
+    std::vector<float> packed(int64_t{panels(N)} * kernels.NR * K, 0.0f);
+    // In two parts, the second first: rows may come in any order.
+    const int half = N / 2;
+    kernels.pack_weight(weight.data() + int64_t{half} * K, N - half, half, K, packed.data());
+    kernels.pack_weight(weight.data(), half, 0, K, packed.data());
+    return packed;
+  }
+  std::vector<float> pack_input(const std::vector<float>& in, int T, int K) const {
+    const int MR = kernels.MR;
+    std::vector<float> packed(int64_t{(T + MR - 1) / MR} * MR * K, std::numeric_limits<float>::quiet_NaN());
+    for (int first = 0; first < T; first += MR) {
+      kernels.pack_block(in.data() + int64_t{first} * K, std::min(MR, T - first), K, K, 1.0f,
+                         packed.data() + int64_t{first} * K);
+    }
+    return packed;
+  }
+  int panels(int N) const { return (N + kernels.NR - 1) / kernels.NR; }
+
+  std::vector<float> linear(const Problem& p, Activation kind, bool with_bias, bool with_residual) const {
+    const std::vector<float> weight = pack_weight(p.weight, p.N, p.K);
+    const std::vector<float> blocks = pack_input(p.in, p.T, p.K);
+    std::vector<float> out(int64_t{p.T} * p.N, std::numeric_limits<float>::quiet_NaN());
+    for (int panel = 0; panel < panels(p.N); ++panel) {
+      const int column = panel * kernels.NR;
+      kernels.linear_panel({.blocks = blocks.data(),
+                            .panel = weight.data() + int64_t{column} * p.K,
+                            .rows = p.T,
+                            .columns = std::min(kernels.NR, p.N - column),
+                            .K = p.K,
+                            .bias = with_bias ? p.bias.data() + column : nullptr,
+                            .residual = with_residual ? p.residual.data() + column : nullptr,
+                            .out = out.data() + column,
+                            .ld = p.N,
+                            .activation = static_cast<int>(kind)});
+    }
+    return out;
+  }
+};
+
+TEST_P(EveryLevel, LinearIsTheProductOfTheMatrices) {
+  for (const int T : {1, 5, 6, 7, 14, 29}) {
+    for (const int N : {1, 7, 8, 31, 33, 70}) {
+      for (const int K : {1, 3, 17, 130}) {
+        SCOPED_TRACE(testing::Message() << "T " << T << ", N " << N << ", K " << K);
+        const Problem p(T, N, K);
+        const bool with_bias = K % 2 == 1, with_residual = N % 2 == 1;
+        expect_close(linear(p, Activation::kNone, with_bias, with_residual),
+                     linear_reference<double>(p, Activation::kNone, with_bias, with_residual),
+                     linear_reference<float>(p, Activation::kNone, with_bias, with_residual));
+      }
+    }
+  }
+}
+
+TEST_P(EveryLevel, LinearAppliesTheActivationBeforeTheResidual) {
+  const Problem p(15, 37, 19);
+  for (const Activation kind : {Activation::kGelu, Activation::kGeluNew, Activation::kRelu}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    expect_close(linear(p, kind, true, true), linear_reference<double>(p, kind, true, true),
+                 linear_reference<float>(p, kind, true, true));
+  }
+}
+
+TEST_P(EveryLevel, ARowDoesNotDependOnTheRowsBesideIt) {
+  const Problem p(31, 45, 23);
+  const std::vector<float> together = linear(p, Activation::kGelu, true, true);
+  for (int t = 0; t < p.T; ++t) {
+    Problem alone(1, p.N, p.K);
+    alone.weight = p.weight, alone.bias = p.bias;
+    alone.in.assign(p.in.begin() + t * p.K, p.in.begin() + (t + 1) * p.K);
+    alone.residual.assign(p.residual.begin() + t * p.N, p.residual.begin() + (t + 1) * p.N);
+    const std::vector<float> row = linear(alone, Activation::kGelu, true, true);
+    EXPECT_TRUE(std::equal(row.begin(), row.end(), together.begin() + t * p.N)) << "row " << t;
+  }
+}
+
+TEST_P(EveryLevel, ActivationsAreExactFromZeroToWhereTheyAreFlat) {
+  // One column of ones: the input is the argument. Beyond 14 in size the functions are 0 or x in float32.
+  Problem p(2001, 1, 1);
+  p.weight = {1.0f};
+  for (int t = 0; t < p.T; ++t) p.in[t] = static_cast<float>(t - 1000) / 50.0f;
+  for (const Activation kind : {Activation::kGelu, Activation::kGeluNew}) {
+    const std::vector<float> actual = linear(p, kind, false, false);
+    for (int t = 0; t < p.T; ++t) {
+      const double x = p.in[t];
+      // erf by Abramowitz and Stegun is within 1.5e-7, and float32 arithmetic adds as much; the factor is x / 2.
+      const double tolerance = 3e-7 * std::max(std::abs(x) / 2, 1e-3);
+      EXPECT_NEAR(actual[t], activation(x, kind), tolerance) << "x " << x << " activation " << static_cast<int>(kind);
+    }
+  }
+}
+
+TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
+  for (const int V : {1, 9, 32, 75}) {
+    for (const int K : {1, 22}) {
+      // Texts of 3, 0, 1, 20 and 0 rows.
+      const std::vector<int> lengths = {3, 0, 1, 20, 0};
+      const int B = static_cast<int>(lengths.size());
+      std::vector<int32_t> row_text;
+      for (int b = 0; b < B; ++b) row_text.insert(row_text.end(), lengths[b], b);
+      const int T = static_cast<int>(row_text.size());
+      Problem p(T, V, K);
+      // Rows 5 and 11 of text 3 are the same, so that every one of their maxima is a tie.
+      std::copy_n(p.in.begin() + 5 * K, K, p.in.begin() + 11 * K);
+      const std::vector<double> z = products<double>(p, true);
+      const std::vector<float> plain_z = products<float>(p, true);
+      const std::vector<float> weight = pack_weight(p.weight, V, K);
+      const std::vector<float> blocks = pack_input(p.in, T, K);
+
+      for (const bool sum : {false, true}) {
+        SCOPED_TRACE(testing::Message() << "V " << V << ", K " << K << (sum ? ", sum" : ", max"));
+        std::vector<float> pooled(int64_t{B} * V, 7.0f), without(int64_t{B} * V, 7.0f);
+        std::vector<int32_t> argmax(int64_t{B} * V, 7);
+        std::vector<float> best(int64_t{B} * kernels.NR);
+        std::vector<int32_t> best_row(int64_t{B} * kernels.NR);
+        const auto run = [&](std::vector<float>& out, bool with_argmax) {
+          for (int panel = 0; panel < panels(V); ++panel) {
+            const int column = panel * kernels.NR;
+            kernels.head_panel({.blocks = blocks.data(),
+                                .panel = weight.data() + int64_t{column} * K,
+                                .rows = T,
+                                .columns = std::min(kernels.NR, V - column),
+                                .K = K,
+                                .bias = p.bias.data() + column,
+                                .row_text = row_text.data(),
+                                .texts = B,
+                                .sum = sum ? 1 : 0,
+                                .best = best.data(),
+                                .best_row = with_argmax ? best_row.data() : nullptr,
+                                .pooled = out.data() + column,
+                                .argmax = with_argmax ? argmax.data() + column : nullptr,
+                                .ld = V});
+          }
+        };
+        run(pooled, !sum);
+        run(without, false);
+        EXPECT_EQ(pooled, without) << "argmax changes nothing";
+
+        std::vector<float> seen, plain;
+        std::vector<double> exact;
+        for (int b = 0; b < B; ++b) {
+          for (int v = 0; v < V; ++v) {
+            double pooled_exact = sum ? 0 : -std::numeric_limits<double>::infinity();
+            float pooled_plain = sum ? 0 : -std::numeric_limits<float>::infinity();
+            for (int t = 0; t < T; ++t) {
+              if (row_text[t] != b) continue;
+              const double value = z[t * V + v];
+              const float plain_value = plain_z[t * V + v];
+              pooled_exact = sum ? pooled_exact + std::log1p(std::max(value, 0.0)) : std::max(pooled_exact, value);
+              pooled_plain =
+                  sum ? pooled_plain + std::log1p(std::max(plain_value, 0.0f)) : std::max(pooled_plain, plain_value);
+            }
+            if (lengths[b] == 0) {
+              EXPECT_EQ(pooled[b * V + v], pooled_plain) << "a text without rows";
+              EXPECT_EQ(argmax[b * V + v], sum ? 7 : -1);
+              continue;
+            }
+            seen.push_back(pooled[b * V + v]), exact.push_back(pooled_exact), plain.push_back(pooled_plain);
+            if (sum) continue;
+            const int32_t row = argmax[b * V + v];
+            ASSERT_TRUE(row >= 0 && row < T && row_text[row] == b) << row;
+            EXPECT_NE(row, 11) << "the lowest row wins a tie";
+            EXPECT_NEAR(z[row * V + v], pooled_exact, 1e-5) << "a row that is not the largest";
+          }
+        }
+        expect_close(seen, exact, plain);
+      }
+    }
+  }
+}
+
+template <class Real>
+std::vector<Real> attention_reference(const std::vector<float>& qkv, int S, int D) {
+  std::vector<Real> out(int64_t{S} * D, 0), score(S);
+  const auto at = [&](int s, int part, int d) { return Real{qkv[(s * 3 + part) * D + d]}; };
+  for (int s = 0; s < S; ++s) {
+    for (int j = 0; j < S; ++j) {
+      score[j] = 0;
+      for (int d = 0; d < D; ++d) score[j] += at(s, 0, d) * at(j, 1, d);
+      score[j] /= std::sqrt(static_cast<Real>(D));
+    }
+    const Real top = *std::max_element(score.begin(), score.end());
+    Real total = 0;
+    for (Real& value : score) total += value = std::exp(value - top);
+    for (int j = 0; j < S; ++j) {
+      for (int d = 0; d < D; ++d) out[s * D + d] += score[j] / total * at(j, 2, d);
+    }
+  }
+  return out;
+}
+
+TEST_P(EveryLevel, AttentionIsTheSoftmaxOfTheScoresTimesTheValues) {
+  for (const int S : {1, 2, 7, 16, 33, 64, 100}) {
+    for (const int D : {1, 5, 32, 35}) {
+      SCOPED_TRACE(testing::Message() << "S " << S << ", D " << D);
+      const std::vector<float> qkv = random_floats(int64_t{S} * 3 * D);
+      std::vector<float> out(int64_t{S} * D, std::numeric_limits<float>::quiet_NaN());
+      const size_t floats = kernels.attention_scratch(S, D);
+      std::vector<float> room(floats + 16, std::numeric_limits<float>::quiet_NaN());
+      auto* scratch = room.data();
+      while (reinterpret_cast<uintptr_t>(scratch) % 64 != 0) ++scratch;
+      kernels.attention_head({.q = qkv.data(),
+                              .k = qkv.data() + D,
+                              .v = qkv.data() + int64_t{2} * D,
+                              .ld = int64_t{3} * D,
+                              .out = out.data(),
+                              .ld_out = D,
+                              .S = S,
+                              .D = D,
+                              .scale = 1.0f / std::sqrt(static_cast<float>(D)),
+                              .scratch = scratch});
+      expect_close(out, attention_reference<double>(qkv, S, D), attention_reference<float>(qkv, S, D));
+    }
+  }
+}
+
+TEST_P(EveryLevel, AttentionOfScoresThatDifferByHundredsIsTheValueOfTheLargest) {
+  const int S = 40, D = 2;
+  std::vector<float> qkv(S * 3 * D, 0.0f);
+  for (int s = 0; s < S; ++s) {
+    qkv[s * 3 * D] = 30.0f;                                         // query
+    qkv[s * 3 * D + D] = s == 33 ? 30.0f : -static_cast<float>(s);  // key: 636 for row 33, 0 and less for the others
+    qkv[s * 3 * D + 2 * D] = static_cast<float>(s);                 // value
+  }
+  std::vector<float> out(S * D), room(kernels.attention_scratch(S, D) + 16);
+  auto* scratch = room.data();
+  while (reinterpret_cast<uintptr_t>(scratch) % 64 != 0) ++scratch;
+  kernels.attention_head({.q = qkv.data(),
+                          .k = qkv.data() + D,
+                          .v = qkv.data() + 2 * D,
+                          .ld = 3 * D,
+                          .out = out.data(),
+                          .ld_out = D,
+                          .S = S,
+                          .D = D,
+                          .scale = 0.70710678f,
+                          .scratch = scratch});
+  for (int s = 0; s < S; ++s) EXPECT_FLOAT_EQ(out[s * D], 33.0f);
+}
+
+template <class Real>
+std::vector<Real> layernorm_reference(const std::vector<float>& in, const std::vector<float>& gamma,
+                                      const std::vector<float>& beta, Real eps) {
+  const auto C = static_cast<Real>(in.size());
+  Real mean = 0, variance = 0;
+  for (const float x : in) mean += Real{x};
+  mean /= C;
+  for (const float x : in) variance += (Real{x} - mean) * (Real{x} - mean);
+  std::vector<Real> out(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    out[i] = (Real{in[i]} - mean) / std::sqrt(variance / C + eps) * Real{gamma[i]} + Real{beta[i]};
+  }
+  return out;
+}
+
+TEST_P(EveryLevel, LayernormHasMeanZeroAndVarianceOneBeforeGammaAndBeta) {
+  for (const int C : {1, 3, 8, 31, 32, 100, 384}) {
+    SCOPED_TRACE(C);
+    const std::vector<float> in = random_floats(C), gamma = random_floats(C), beta = random_floats(C);
+    std::vector<float> out(C);
+    kernels.layernorm_row(in.data(), gamma.data(), beta.data(), out.data(), C, 1e-5f);
+    expect_close(out, layernorm_reference<double>(in, gamma, beta, 1e-5f),
+                 layernorm_reference<float>(in, gamma, beta, 1e-5f));
+    std::vector<float> in_place = in;
+    kernels.layernorm_row(in_place.data(), gamma.data(), beta.data(), in_place.data(), C, 1e-5f);
+    EXPECT_EQ(in_place, out);
+  }
+}
+
+TEST_P(EveryLevel, AddRowsAddsTwoRowsOrThree) {
+  const std::vector<float> a = {1, 2, 3}, b = {10, 20, 30}, c = {100, 200, 300};
+  std::vector<float> out(3);
+  kernels.add_rows(a.data(), b.data(), c.data(), out.data(), 3);
+  EXPECT_EQ(out, (std::vector<float>{111, 222, 333}));
+  kernels.add_rows(a.data(), b.data(), nullptr, out.data(), 3);
+  EXPECT_EQ(out, (std::vector<float>{11, 22, 33}));
+}
+
+std::vector<const Kernels*> every_level() {
+  std::vector<const Kernels*> levels = usable_kernels();
+  levels.push_back(wide_kernels());
+  return levels;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryLevel, testing::ValuesIn(every_level()),
+                         [](const auto& level) { return std::string(level.param->name); });
+
+TEST(Levels, ThePortableOneIsAlwaysThere) {
+  ASSERT_FALSE(usable_kernels().empty());
+  EXPECT_STREQ(usable_kernels().front()->name, "portable");
+}
+
+}  // namespace
+}  // namespace fles::cpu

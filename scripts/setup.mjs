@@ -45,4 +45,5 @@ function isInstalled() {
 
 if (!isInstalled()) npm('ci', '--ignore-scripts');
 if (isStale(at('build/Release/fles.node'), 'cpp', 'CMakeLists.txt')) npm('run', '-s', 'build:native');
-if (isStale(at('dist/index.js'), 'lib', 'tsconfig.json')) npm('run', '-s', 'build:lib');
+// The last file that build:lib writes.
+if (isStale(at('dist/index.d.mts'), 'lib', 'tsconfig.json')) npm('run', '-s', 'build:lib');

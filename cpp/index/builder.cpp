@@ -32,7 +32,7 @@ void IndexBuilder::append(const std::vector<std::string>& names, const std::vect
       terms.size() != weights.size()) {
     fail("ERR_ARGUMENT_LENGTH", "offsets, names, terms and weights do not describe the same rows");
   }
-  const uint64_t limit = (uint64_t{1} << (block_bits_ + 16)) - 1;
+  const uint64_t limit = max_documents(block_bits_);
   for (size_t i = 0; i < names.size(); ++i) {
     const uint64_t document = names_.size();
     if (document == limit) fail("ERR_INDEX_FULL", "an index holds %llu documents at most", (unsigned long long)limit);

@@ -62,8 +62,11 @@ struct IndexLayout {
   uint64_t file_bytes;
 };
 
-// Counts must not exceed a file's size, so that sums do not overflow: see check_header.
+// Counts must be in their ranges, so that sums do not overflow: see check_header.
 IndexLayout layout_of(const IndexHeader& header);
+
+// Block numbers are uint16.
+constexpr uint64_t max_documents(int block_bits) { return (uint64_t{1} << (block_bits + 16)) - 1; }
 
 // Number of blocks that `documents` fill.
 inline uint64_t blocks_of(uint64_t documents, int block_bits) {

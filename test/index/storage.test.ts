@@ -1,0 +1,195 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { IndexDocument } from '../../lib/index/build';
+import { InvertedIndex } from '../../lib/index/inverted-index';
+import { temporaryFolder } from './temporary';
+
+const { root } = temporaryFolder();
+/** An empty folder of its own, so that what a build leaves beside the index can be listed. */
+const emptyFolder = () => mkdtempSync(join(root, 'folder-'));
+const compiled = join(__dirname, '../../dist/index/inverted-index.js');
+const needsBuild = existsSync(compiled) ? '' : ' (skipped: needs "npm run build:lib")';
+const isRoot = process.getuid?.() === 0;
+
+const OLD: IndexDocument[] = [{ id: 'old', vector: { sea: 1 } }];
+const NEW: IndexDocument[] = [
+  { id: 'new', vector: { sea: 2, ship: 1 } },
+  { id: 'newer', vector: { ship: 3 } },
+];
+
+async function idsIn(directory: string): Promise<string[]> {
+  const index = await InvertedIndex.open(directory);
+  const hits = await index.search({ sea: 1, ship: 1 }, { k: 10 });
+  index.close();
+  return hits.map(({ id }) => id).sort();
+}
+
+test('documents come from arrays, generators and async generators alike', async () => {
+  const folder = emptyFolder();
+  async function* later() {
+    for (const document of NEW) {
+      await new Promise((done) => setTimeout(done, 1));
+      yield document;
+    }
+  }
+  for (const [i, documents] of [NEW, new Set(NEW), NEW.values(), later()].entries()) {
+    const index = await InvertedIndex.build(join(folder, `${i}`), documents);
+    index.close();
+    expect(await idsIn(join(folder, `${i}`))).toEqual(['new', 'newer']);
+  }
+  expect(readdirSync(folder)).toEqual(['0', '1', '2', '3']);
+  expect(readdirSync(join(folder, '3'))).toEqual(['index.fles']);
+});
+
+test('an index replaces the one that stands in its directory, unless overwriting is off', async () => {
+  const folder = emptyFolder();
+  const directory = join(folder, 'deep/er');
+  (await InvertedIndex.build(directory, OLD)).close();
+  await expect(InvertedIndex.build(directory, NEW, { overwrite: false })).rejects.toMatchObject({
+    code: 'ERR_INDEX_EXISTS',
+  });
+  expect(await idsIn(directory)).toEqual(['old']);
+  (await InvertedIndex.build(`${directory}/`, NEW)).close();
+  expect(await idsIn(directory)).toEqual(['new', 'newer']);
+  expect(readdirSync(join(folder, 'deep'))).toEqual(['er']);
+});
+
+test('an empty directory and a link to a directory are built in', async () => {
+  const folder = emptyFolder();
+  mkdirSync(join(folder, 'real'));
+  symlinkSync('real', join(folder, 'link'));
+  (await InvertedIndex.build(join(folder, 'link'), OLD)).close();
+  (await InvertedIndex.build(join(folder, 'link'), NEW)).close();
+  expect(await idsIn(join(folder, 'real'))).toEqual(['new', 'newer']);
+  expect(readdirSync(folder)).toEqual(['link', 'real']);
+});
+
+test('a directory with something else in it and a file are refused and left alone', async () => {
+  const folder = emptyFolder();
+  mkdirSync(join(folder, 'photos'));
+  writeFileSync(join(folder, 'photos/cat.jpg'), 'a cat');
+  await expect(InvertedIndex.build(join(folder, 'photos'), NEW)).rejects.toMatchObject({ code: 'ERR_INDEX_DIRECTORY' });
+  writeFileSync(join(folder, 'photos/index.fles'), 'no index');
+  await expect(InvertedIndex.build(join(folder, 'photos'), NEW)).rejects.toMatchObject({ code: 'ERR_INDEX_DIRECTORY' });
+  await expect(InvertedIndex.build(join(folder, 'photos/cat.jpg'), NEW)).rejects.toMatchObject({
+    code: 'ERR_FILE_KIND',
+  });
+  await expect(InvertedIndex.build(join(folder, 'photos/cat.jpg/x'), NEW)).rejects.toMatchObject({
+    code: 'ERR_FILE_KIND',
+  });
+  expect(readdirSync(join(folder, 'photos'))).toEqual(['cat.jpg', 'index.fles']);
+});
+
+test(`an unwritable place is refused${isRoot ? ' (as root: only what root cannot write)' : ''}`, async () => {
+  const folder = emptyFolder();
+  chmodSync(folder, 0o555);
+  const directory = isRoot ? '/proc/fles-index' : join(folder, 'index');
+  await expect(InvertedIndex.build(directory, NEW)).rejects.toMatchObject({
+    code: expect.stringMatching(/^ERR_FILE_(ACCESS|NOT_FOUND)$/),
+  });
+  chmodSync(folder, 0o755);
+});
+
+test('a build that fails or is aborted leaves the old index and nothing beside it', async () => {
+  const folder = emptyFolder();
+  const directory = join(folder, 'index');
+  (await InvertedIndex.build(directory, OLD)).close();
+  function* failing(): Generator<IndexDocument> {
+    for (let i = 0; i < 10_000; i++) yield { id: `d${i}`, vector: { sea: 1 } };
+    throw new Error('the source broke');
+  }
+  await expect(InvertedIndex.build(directory, failing())).rejects.toThrow('the source broke');
+  const controller = new AbortController();
+  function* aborting(): Generator<IndexDocument> {
+    yield* NEW;
+    controller.abort();
+    yield { id: 'last', vector: { sea: 1 } };
+  }
+  await expect(InvertedIndex.build(directory, aborting(), { signal: controller.signal })).rejects.toMatchObject({
+    name: 'AbortError',
+  });
+  const duplicate = [...NEW, ...NEW];
+  await expect(InvertedIndex.build(directory, duplicate)).rejects.toMatchObject({ code: 'ERR_DUPLICATE_ID' });
+  expect(await idsIn(directory)).toEqual(['old']);
+  expect(readdirSync(folder)).toEqual(['index']);
+});
+
+test('a failed build stops reading its documents', async () => {
+  let closed = false;
+  async function* endless(): AsyncGenerator<IndexDocument> {
+    try {
+      for (let i = 0; ; i++) yield { id: i === 9_000 ? 'd0' : `d${i}`, vector: { sea: 1 } };
+    } finally {
+      closed = true;
+    }
+  }
+  await expect(InvertedIndex.build(join(emptyFolder(), 'index'), endless())).rejects.toMatchObject({
+    code: 'ERR_DUPLICATE_ID',
+  });
+  expect(closed).toBe(true);
+});
+
+test('progress ends with the number of documents', async () => {
+  const seen: number[] = [];
+  const documents = Array.from({ length: 10_000 }, (_, i) => ({ id: `d${i}`, vector: { sea: 1 } }));
+  const index = await InvertedIndex.build(join(emptyFolder(), 'index'), documents, { onProgress: (n) => seen.push(n) });
+  index.close();
+  expect(seen.length).toBeGreaterThan(1);
+  expect(seen.at(-1)).toBe(10_000);
+});
+
+// Builds the index argv[2] from 3,000 documents whose terms begin with argv[3], over and over.
+const CHILD = `
+  const { InvertedIndex } = require(process.argv[1]);
+  (async () => {
+    for (let round = 0; ; round++) {
+      const documents = Array.from({ length: 3000 }, (_, i) => {
+        return { id: 'r' + round + 'd' + i, vector: Object.fromEntries(Array.from({ length: 20 }, (_, n) => ['t' + ((i * 7 + n * n) % 500), n + 1])) };
+      });
+      const index = await InvertedIndex.build(process.argv[2], documents);
+      index.close();
+      process.stdout.write(round + '\\n');
+      if (process.argv[3] === 'once') break;
+    }
+  })().catch((error) => { process.stdout.write(error.code + ' ' + error.message); process.exitCode = 1; });`;
+
+test.skipIf(needsBuild !== '')(`a process killed at any time leaves a whole index${needsBuild}`, async () => {
+  const directory = join(emptyFolder(), 'index');
+  let found = 0;
+  for (let kill = 0; kill < 12; kill++) {
+    const child = spawn(process.execPath, ['-e', CHILD, compiled, directory]);
+    const first = await new Promise((done) => child.stdout.once('data', (data) => done(String(data))));
+    expect(first).toBe('0\n');
+    await new Promise((done) => setTimeout(done, 5 * kill));
+    child.kill('SIGKILL');
+    await new Promise((done) => child.once('exit', done));
+    const index = await InvertedIndex.open(directory);
+    const hits = await index.search({ t1: 1 }, { k: 3000 });
+    // All documents are of one round.
+    expect(new Set(hits.map(({ id }) => id.split('d')[0])).size).toBe(1);
+    expect(index.info).toMatchObject({ documents: 3000 });
+    found += hits.length;
+    index.close();
+  }
+  expect(found).toBeGreaterThan(0);
+});
+
+test.skipIf(needsBuild !== '' || process.platform === 'win32')(
+  `a disk without room fails the build and keeps the old index${needsBuild}`,
+  async () => {
+    const folder = emptyFolder();
+    const directory = join(folder, 'index');
+    (await InvertedIndex.build(directory, OLD)).close();
+    // The limit on a file's size stands in for a full disk: 100 blocks are less than the index needs.
+    const { stdout } = spawnSync(
+      'sh',
+      ['-c', 'ulimit -f 100; exec "$0" "$@"', process.execPath, '-e', CHILD, compiled, directory, 'once'],
+      { encoding: 'utf8' },
+    );
+    expect(stdout).toMatch(/^ERR_FILE_IO .*write failed/);
+    expect(await idsIn(directory)).toEqual(['old']);
+    expect(readdirSync(folder)).toEqual(['index']);
+  },
+);

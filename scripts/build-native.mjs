@@ -12,8 +12,7 @@ function withCmake() {
   const cache = join(build, 'CMakeCache.txt');
   const home = existsSync(cache) && /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1];
   if (home && home !== root) rmSync(build, { recursive: true });
-  const options = ['--log-level', 'error', ...(process.env.FLES_CMAKE_OPTIONS ?? '').split(' ').filter(Boolean)];
-  return run(process.execPath, cmakeJs('build', ...options));
+  return run(process.execPath, cmakeJs('build', '--log-level', 'error'));
 }
 
 /** The least that node-gyp accepts as a Node installation: headers, and settings that every target starts from. */

@@ -7,6 +7,8 @@ import type { NetworkConfig, Pooling, TensorPlace } from './model/spec';
 export interface Native {
   initialize(errorClass: typeof FlesError): void;
   platform(): Platform;
+  /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */
+  roofline(): { gflops: number; gbytes: number };
   NativeEncoder: NativeEncoderClass;
   Cancellation: new () => Cancellation;
   NativeIndexBuilder: NativeIndexBuilderClass;

@@ -58,6 +58,8 @@ struct Kernels {
   size_t (*attention_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
   void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
+  float (*multiply_add_chains)(int64_t steps, float factor, float term);
+  int chain_flops;  // of one step
 };
 
 // Null where this build has no such code (another processor family).

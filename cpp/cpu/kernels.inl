@@ -8,12 +8,13 @@ namespace FLES_LEVEL {
 #include "cpu/tile.inl"
 #include "cpu/matrix.inl"
 #include "cpu/rows.inl"
+#include "cpu/roofline.inl"
 // clang-format on
 
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
 constexpr Kernels kTable = {
     FLES_TEXT(FLES_LEVEL), MR,       NR,           pack_weight, pack_block, linear_panel, head_panel, attention_head,
-    attention_scratch,     add_rows, layernorm_row};
+    attention_scratch,     add_rows, layernorm_row, multiply_add_chains, kChainFlops};
 }  // namespace FLES_LEVEL
 }  // namespace fles::cpu

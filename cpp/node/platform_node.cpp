@@ -2,6 +2,7 @@
 #include "backend/registry.h"
 #include "core/threads.h"
 #include "cpu/cpu_features.h"
+#include "cpu/roofline.h"
 #include "node/async.h"
 #include "node/exports.h"
 
@@ -37,9 +38,22 @@ Napi::Value platform(const Napi::CallbackInfo& info) {
   });
 }
 
+// roofline(): { gflops: number, gbytes: number }   blocks for some tenths of a second
+Napi::Value roofline(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] {
+    const cpu::Roofline measured = cpu::measure_roofline();
+    Napi::Object out = Napi::Object::New(env);
+    out["gflops"] = measured.gflops;
+    out["gbytes"] = measured.gbytes;
+    return out;
+  });
+}
+
 }  // namespace
 
 void export_platform(Napi::Env env, Napi::Object exports) {
+  exports.Set("roofline", Napi::Function::New(env, roofline, "roofline"));
   exports.Set("platform", Napi::Function::New(env, platform, "platform"));
 }
 

@@ -1,0 +1,236 @@
+// Encoding against every runtime that is found, in one interleaved run.
+//
+//   npm run bench:encode [-- --json FILE] [--rounds N] [--only SECTION[,...]]
+//
+// Sections: fixed (BERT-base size, lengths 32, 128, 256), documents (NFCorpus as it is, needs FLES_DATA), query (one short
+// query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector).
+// Rivals are optional: onnxruntime-node where FLES_BENCH_NODE_MODULES names a folder that has it in node_modules; PyTorch and
+// OpenVINO where FLES_BENCH_PYTHON names a Python that has torch, transformers, onnx and openvino (it also exports the ONNX file).
+// Weights of BERT-base are random, which does not change the arithmetic; every contender computes float32.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Contender } from './support/contender.mjs';
+import { fles, native } from './support/fles.mjs';
+import { provenance } from './support/machine.mjs';
+import { randomBertBase } from './support/random-model.mjs';
+import { interleave, quantile, ratio, summary } from './support/statistics.mjs';
+import { fixedTexts, nfcorpusTexts, words } from './support/texts.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: 'fixed,documents,query,memory,load' },
+  },
+});
+const rounds = Number(options.rounds);
+const sections = new Set(options.only.split(','));
+const here = dirname(fileURLToPath(import.meta.url));
+const { threads } = native.platform();
+const python = process.env.FLES_BENCH_PYTHON;
+const nodeModules = process.env.FLES_BENCH_NODE_MODULES;
+
+const model = randomBertBase(words());
+const onnx = join(model, 'model.onnx');
+if (python && !existsSync(onnx)) {
+  const exported = spawnSync(python, [join(here, 'rivals/export_onnx.py'), model, onnx], { stdio: 'inherit' });
+  if (exported.status !== 0) console.error('no ONNX file: onnxruntime and OpenVINO are left out');
+}
+
+const script = (name) => join(here, 'rivals', name);
+const roster = { fles: () => new Contender('fles', process.execPath, [script('fles.mjs'), model]) };
+if (nodeModules && existsSync(onnx)) {
+  const args = [script('onnxruntime.mjs'), onnx, String(threads), nodeModules];
+  roster.onnxruntime = () => new Contender('onnxruntime', process.execPath, args);
+}
+if (python) {
+  const args = (kind, file) => [script('torch_openvino.py'), kind, file, String(threads)];
+  if (existsSync(onnx)) roster.openvino = () => new Contender('openvino', python, args('openvino', onnx));
+  roster.torch = () => new Contender('torch', python, args('torch', model));
+}
+
+const tokenizer = await fles.Tokenizer.load(model);
+const vocabulary = new Set(tokenizer.vocabulary);
+
+/** A case as every contender takes it: our contender starts from texts, the others from their token ids. */
+async function request(texts, maxLength, batchSize) {
+  const { tokens, offsets } = await tokenizer.encodeBatch(texts, { maxLength });
+  const rows = texts.map((_, i) => Array.from(tokens.subarray(offsets[i], offsets[i + 1])));
+  return { texts, tokens: rows, maxLength, batchSize };
+}
+
+/** Multiply-adds of the network count 2; attention over each text's own length. */
+function flopOf({ tokens }) {
+  const [C, I, layers, V] = [768, 3072, 12, 30522];
+  return tokens.reduce(
+    (sum, { length: L }) => sum + L * (layers * (2 * C * (4 * C + 2 * I) + 4 * L * C) + 2 * C * C + 2 * C * V),
+    0,
+  );
+}
+
+async function withContenders(body) {
+  const contenders = Object.fromEntries(Object.entries(roster).map(([name, start]) => [name, start()]));
+  try {
+    return await body(contenders);
+  } finally {
+    for (const contender of Object.values(contenders)) contender.stop();
+  }
+}
+
+function compare(milliseconds, texts) {
+  const row = { texts, contenders: {} };
+  for (const [name, series] of Object.entries(milliseconds)) {
+    row.contenders[name] = { milliseconds: summary(series), textsPerSecond: (texts / summary(series).median) * 1000 };
+    if (name !== 'fles') row.contenders[name].flesIsFaster = ratio(series, milliseconds.fles);
+  }
+  return row;
+}
+
+async function timed(contenders, asked) {
+  const runs = Object.fromEntries(
+    Object.entries(contenders).map(([name, contender]) => [
+      name,
+      async () => (await contender.ask(asked)).milliseconds[0],
+    ]),
+  );
+  return compare(await interleave(runs, rounds), asked.texts.length);
+}
+
+function print(title, row) {
+  console.log(`\n${title}`);
+  for (const [name, { milliseconds, textsPerSecond, flesIsFaster, ofPeak }] of Object.entries(row.contenders)) {
+    const spread = `${milliseconds.low.toFixed(1)}..${milliseconds.high.toFixed(1)}`;
+    const rival = flesIsFaster ? `  fles x ${flesIsFaster.median.toFixed(2)}` : '';
+    const peak = ofPeak ? `  ${(100 * ofPeak).toFixed(0)}% of peak` : '';
+    console.log(
+      `  ${name.padEnd(12)} ${milliseconds.median.toFixed(1).padStart(9)} ms (${spread})  ${textsPerSecond.toFixed(2)} texts/s${rival}${peak}`,
+    );
+  }
+}
+
+const report = {
+  ...provenance(),
+  roofline: native.roofline(),
+  rounds,
+  weights: 'random, BERT-base size',
+  sections: {},
+};
+console.log(
+  `${report.cpu}, ${threads} threads, ${report.cpuLevel}: ${report.roofline.gflops.toFixed(0)} GFLOP/s float32, ${report.roofline.gbytes.toFixed(1)} GB/s`,
+);
+
+if (sections.has('fixed')) {
+  report.sections.fixed = await withContenders(async (contenders) => {
+    const rows = [];
+    for (const [length, count] of [
+      [32, 1],
+      [32, 8],
+      [32, 32],
+      [32, 256],
+      [128, 1],
+      [128, 8],
+      [128, 32],
+      [256, 1],
+      [256, 8],
+    ]) {
+      const asked = await request(fixedTexts(count, length, vocabulary), length, Math.min(count, 32));
+      // The machine's speed drifts, so the peak is measured again beside each case.
+      const peaks = [native.roofline().gflops];
+      const row = { length, batch: count, ...(await timed(contenders, asked)) };
+      peaks.push(native.roofline().gflops);
+      row.gflop = flopOf(asked) / 1e9;
+      const reached = row.gflop / (row.contenders.fles.milliseconds.median / 1000);
+      row.contenders.fles.ofPeak = reached / Math.max(...peaks);
+      rows.push(row);
+      print(`length ${length}, ${count} texts`, row);
+    }
+    return rows;
+  });
+}
+
+if (sections.has('documents')) {
+  const texts = nfcorpusTexts(64);
+  if (texts === null) console.log('\nNFCorpus is left out: FLES_DATA does not name a folder with nfcorpus');
+  else {
+    report.sections.documents = await withContenders(async (contenders) => {
+      const rows = [];
+      for (const batchSize of [8, 32]) {
+        const row = {
+          batch: batchSize,
+          maxLength: 256,
+          ...(await timed(contenders, await request(texts, 256, batchSize))),
+        };
+        rows.push(row);
+        print(`64 NFCorpus documents as they are, cut at 256 tokens, batches of ${batchSize}`, row);
+      }
+      return rows;
+    });
+  }
+}
+
+if (sections.has('query')) {
+  report.sections.query = await withContenders(async (contenders) => {
+    const rows = [];
+    const asked = { ...(await request(fixedTexts(1, 8, vocabulary), 8, 1)), repeat: 10 };
+    for (const load of ['idle', 'loaded']) {
+      const burners =
+        load === 'loaded' ? Array.from({ length: threads }, () => spawn(process.execPath, ['-e', 'for(;;);'])) : [];
+      const runs = Object.fromEntries(
+        Object.entries(contenders).map(([name, contender]) => [
+          name,
+          async () => (await contender.ask(asked)).milliseconds,
+        ]),
+      );
+      const series = await interleave(runs, rounds * 2);
+      for (const burner of burners) burner.kill();
+      const row = { load, tokens: 8, contenders: {} };
+      console.log(`\none query of 8 tokens, ${load}`);
+      for (const [name, lists] of Object.entries(series)) {
+        const all = lists.flat();
+        row.contenders[name] = { p50: quantile(all, 0.5), p99: quantile(all, 0.99), runs: all.length };
+        console.log(
+          `  ${name.padEnd(12)} p50 ${quantile(all, 0.5).toFixed(2)} ms  p99 ${quantile(all, 0.99).toFixed(2)} ms`,
+        );
+      }
+      rows.push(row);
+    }
+    return rows;
+  });
+}
+
+if (sections.has('memory')) {
+  const asked = await request(fixedTexts(32, 256, vocabulary), 256, 32);
+  report.sections.memory = { texts: 32, length: 256, peakMb: {} };
+  console.log('\npeak memory, 32 texts of 256 tokens');
+  for (const [name, start] of Object.entries(roster)) {
+    const contender = start();
+    report.sections.memory.peakMb[name] = (await contender.ask(asked)).peakMb;
+    contender.stop();
+    console.log(`  ${name.padEnd(12)} ${report.sections.memory.peakMb[name].toFixed(0)} MB`);
+  }
+}
+
+if (sections.has('load')) {
+  const asked = await request(fixedTexts(1, 8, vocabulary), 8, 1);
+  const runs = Object.fromEntries(
+    Object.entries(roster).map(([name, start]) => [
+      name,
+      async () => {
+        const begin = performance.now();
+        const contender = start();
+        await contender.ask(asked);
+        const milliseconds = performance.now() - begin;
+        contender.stop();
+        return milliseconds;
+      },
+    ]),
+  );
+  const series = await interleave(runs, Math.min(rounds, 3));
+  report.sections.load = compare(series, 1);
+  print('process start to first vector, file cache warm', report.sections.load);
+}
+
+if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -1,0 +1,19 @@
+// Contender: this package, from text to sparse vectors.
+//   node bench/rivals/fles.mjs MODEL_FOLDER
+import { readFileSync } from 'node:fs';
+import { serve } from '../support/contender.mjs';
+import { fles } from '../support/fles.mjs';
+
+const encoder = await fles.FLES1Encoder.fromPretrained(process.argv[2]);
+
+await serve(async ({ texts, maxLength, batchSize, repeat = 1 }) => {
+  const milliseconds = [];
+  let nnz = 0;
+  for (let i = 0; i < repeat; i++) {
+    const start = performance.now();
+    nnz = (await encoder.encodeBatch(texts, { maxLength, batchSize })).nnz;
+    milliseconds.push(performance.now() - start);
+  }
+  const peak = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+  return { milliseconds, nnz, peakMb: peak ? Number(peak[1]) / 1024 : null };
+});

@@ -1,0 +1,102 @@
+// A model folder of BERT-base's size with random weights, for speed alone: arithmetic does not depend on the values.
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const C = 768;
+const I = 3072;
+const V = 30522;
+const LAYERS = 12;
+
+function tensors() {
+  const list = [
+    ['bert.embeddings.word_embeddings.weight', [V, C]],
+    ['bert.embeddings.position_embeddings.weight', [512, C]],
+    ['bert.embeddings.token_type_embeddings.weight', [2, C]],
+    ['bert.embeddings.LayerNorm.weight', [C]],
+    ['bert.embeddings.LayerNorm.bias', [C]],
+  ];
+  const linear = (name, n, k) => list.push([`${name}.weight`, [n, k]], [`${name}.bias`, [n]]);
+  const norm = (name) => list.push([`${name}.weight`, [C]], [`${name}.bias`, [C]]);
+  for (let n = 0; n < LAYERS; n++) {
+    const layer = `bert.encoder.layer.${n}`;
+    for (const part of ['query', 'key', 'value']) linear(`${layer}.attention.self.${part}`, C, C);
+    linear(`${layer}.attention.output.dense`, C, C);
+    norm(`${layer}.attention.output.LayerNorm`);
+    linear(`${layer}.intermediate.dense`, I, C);
+    linear(`${layer}.output.dense`, C, I);
+    norm(`${layer}.output.LayerNorm`);
+  }
+  linear('cls.predictions.transform.dense', C, C);
+  norm('cls.predictions.transform.LayerNorm');
+  list.push(['cls.predictions.bias', [V]]);
+  return list;
+}
+
+/** Values of a tensor: LayerNorm near 1 and 0, everything else uniform with standard deviation 0.02, seeded. */
+function fill(name, values, state) {
+  const scale = name.endsWith('bias') || name.includes('LayerNorm') ? 0 : 0.02 * Math.sqrt(12);
+  const shift = name.includes('LayerNorm.weight') ? 1 : 0;
+  let s = state.seed;
+  for (let i = 0; i < values.length; i++) {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    values[i] = shift + scale * (s / 2 ** 32 - 0.5);
+  }
+  state.seed = s;
+}
+
+/** The folder of the random BERT-base, made on first use below the system's temporary folder (438 MB). */
+export function randomBertBase(words) {
+  const folder = join(tmpdir(), 'fles-bench-bert-base');
+  if (existsSync(join(folder, 'model.safetensors'))) return folder;
+  mkdirSync(folder, { recursive: true });
+  const list = tensors();
+  const header = {};
+  let at = 0;
+  for (const [name, shape] of list) {
+    const bytes = 4 * shape.reduce((a, b) => a * b, 1);
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, at + bytes] };
+    at += bytes;
+  }
+  let text = JSON.stringify(header);
+  text = text.padEnd(Math.ceil(text.length / 8) * 8, ' ');
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const temporary = join(folder, 'model.safetensors.tmp');
+  const file = openSync(temporary, 'w');
+  writeSync(file, length);
+  writeSync(file, text);
+  const state = { seed: 1 };
+  for (const [name, shape] of list) {
+    const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    fill(name, values, state);
+    for (let done = 0; done < values.byteLength; ) {
+      done += writeSync(file, new Uint8Array(values.buffer), done, Math.min(2 ** 28, values.byteLength - done));
+    }
+  }
+  closeSync(file);
+  writeFileSync(
+    join(folder, 'config.json'),
+    JSON.stringify({
+      architectures: ['BertForMaskedLM'],
+      model_type: 'bert',
+      hidden_act: 'gelu',
+      hidden_size: C,
+      intermediate_size: I,
+      layer_norm_eps: 1e-12,
+      max_position_embeddings: 512,
+      num_attention_heads: 12,
+      num_hidden_layers: LAYERS,
+      type_vocab_size: 2,
+      vocab_size: V,
+      tie_word_embeddings: true,
+    }),
+  );
+  const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
+  const vocabulary = [...special, ...words].slice(0, V);
+  while (vocabulary.length < V) vocabulary.push(`[unused${vocabulary.length}]`);
+  writeFileSync(join(folder, 'vocab.txt'), `${vocabulary.join('\n')}\n`);
+  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ do_lower_case: true, model_max_length: 512 }));
+  renameSync(temporary, join(folder, 'model.safetensors'));
+  return folder;
+}

@@ -1,0 +1,53 @@
+#include "cpu/roofline.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <vector>
+
+#include "core/threads.h"
+#include "cpu/cpu_features.h"
+
+namespace fles::cpu {
+namespace {
+
+// Keeps results alive that nothing else reads.
+std::atomic<float> sink;
+
+// Shortest time of `repeats` runs of body on every thread of the pool.
+template <class Body>
+double shortest_seconds(int repeats, const Body& body) {
+  ThreadPool& pool = ThreadPool::shared();
+  double best = 1e9;
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    pool.parallel_for(pool.size(), [&](int64_t part, int) { body(part); });
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+}  // namespace
+
+Roofline measure_roofline() {
+  const Kernels& kernels = chosen_kernels();
+  const int threads = ThreadPool::shared().size();
+  constexpr int64_t kSteps = 1'500'000;
+  const double arithmetic =
+      shortest_seconds(8, [&](int64_t) { sink = kernels.multiply_add_chains(kSteps, 0.999f, 0.001f); });
+
+  constexpr size_t kFloats = size_t{1} << 25;  // 128 MiB a thread: far beyond any cache
+  std::vector<float> memory(kFloats * threads, 1.0f);
+  const double reading = shortest_seconds(4, [&](int64_t part) {
+    const float* from = memory.data() + kFloats * static_cast<size_t>(part);
+    float sums[64] = {};
+    for (size_t i = 0; i < kFloats; i += 64) {
+      for (int j = 0; j < 64; ++j) sums[j] += from[i + j];
+    }
+    sink = *std::max_element(sums, sums + 64);
+  });
+  return {static_cast<double>(kSteps) * kernels.chain_flops * threads / arithmetic / 1e9,
+          static_cast<double>(memory.size()) * sizeof(float) / reading / 1e9};
+}
+
+}  // namespace fles::cpu

@@ -137,6 +137,24 @@ TEST_F(IndexTest, EveryAlgorithmReturnsWhatBruteForceReturns) {
   }
 }
 
+TEST_F(IndexTest, EqualScoresGoToTheLowerDocumentInWhateverOrderTheyAreMet) {
+  std::vector<Row> rows(4000);
+  for (size_t d = 0; d < rows.size(); ++d) rows[d].name = std::to_string(d);
+  for (uint32_t n = 0; n < 200; ++n) {
+    rows[2000 + n].terms = {0};
+    rows[n].terms = {1};
+    rows[n].weights = rows[2000 + n].weights = {1};
+  }
+  const InvertedIndex index(build(rows, 2, 12) + "/index.fles");
+  const std::vector<uint32_t> terms = {0, 1};
+  const std::vector<float> weights = {1, 1};
+  for (const auto& algorithm : search_algorithms()) {
+    const auto hits = search(index, {terms.data(), weights.data(), 2}, 10, algorithm.name, kGoOn);
+    ASSERT_EQ(hits.size(), 10U);
+    for (uint32_t i = 0; i < hits.size(); ++i) EXPECT_EQ(hits[i].document, i) << algorithm.name;
+  }
+}
+
 TEST_F(IndexTest, ScoresBelowTheSmallestFloatAndAboveTheLargestAreHandledAlike) {
   const std::vector<Row> rows = {
       {"tiny", {0, 1}, {1e-40F, 1e-30F}}, {"huge", {0, 1}, {3e38F, 3e38F}}, {"one", {1}, {1}}};
@@ -231,8 +249,7 @@ TEST(Xxh64, MatchesTheReferenceImplementation) {
   EXPECT_EQ(xxh64(text.data(), text.size()), 0xFBCEA83C8A378BF1U);
 }
 
-// ---------------------------------------------------------------------------------------------------------- damaged
-// files
+// Damaged files.
 
 std::vector<uint8_t> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -348,6 +365,11 @@ TEST_F(IndexTest, ForgedNumbersInTheDirectoryOfPostingsAreRefused) {
       EXPECT_EQ(use(path, bytes), "ERR_INDEX_STRUCTURE") << kSectionNames[section] << " at " << at;
     }
   }
+  std::vector<uint8_t> repeated = good;
+  uint8_t* second_block = repeated.data() + layout.offset[kSegmentBlocks] + 2;
+  std::memcpy(second_block, second_block - 2, 2);
+  forge_checksums(repeated);
+  EXPECT_EQ(use(path, repeated), "ERR_INDEX_STRUCTURE") << "a block twice";
   for (uint64_t p = 0; p < header.postings; p += 7) {
     std::vector<uint8_t> bytes = good;
     std::memset(bytes.data() + layout.offset[kDocumentIds] + 2 * p, 0xFF, 2);

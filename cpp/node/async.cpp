@@ -104,8 +104,8 @@ void settle(napi_env raw, napi_value, void*, void* context) {
   if (--pending.data->pending == 0) napi_unref_threadsafe_function(raw, pending.data->channel->function);
   try {
     resolve_or_reject(env, pending);
+    // NOLINTNEXTLINE(bugprone-empty-catch): a worker is being terminated: nobody waits for the promise
   } catch (const Napi::Error&) {
-    // A worker is being terminated: nobody waits for the promise.
   }
 }
 

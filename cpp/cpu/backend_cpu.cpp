@@ -29,11 +29,11 @@ void copy(void*, void* to, const void* from, size_t bytes) {
 
 PackedMatrix* create_packed(void* self, int N, int K) {
   const int NR = state_of(self).kernels->NR;
-  const size_t bytes = static_cast<size_t>((N + NR - 1) / NR) * NR * K * sizeof(float);
+  const size_t bytes = static_cast<size_t>((N + NR - 1) / NR) * NR * padded(K) * sizeof(float);
   void* data = allocate(self, bytes);
   // Columns beyond N are multiplied too, and their sums dropped: they must be numbers.
   if (N % NR != 0) {
-    const size_t panel = static_cast<size_t>(NR) * K * sizeof(float);
+    const size_t panel = static_cast<size_t>(NR) * padded(K) * sizeof(float);
     std::memset(static_cast<char*>(data) + bytes - panel, 0, panel);
   }
   return new PackedMatrix{N, K, data};
@@ -92,11 +92,11 @@ float* Scratch::floats(size_t count) {
 const float* pack_input(State& state, const float* in, int T, int K) {
   const int MR = state.kernels->MR;
   const int blocks = (T + MR - 1) / MR;
-  float* packed = state.input.floats(static_cast<size_t>(blocks) * MR * K);
+  float* packed = state.input.floats(static_cast<size_t>(blocks) * MR * padded(K));
   state.pool->parallel_for(blocks, [&](int64_t block, int) {
     const int64_t first = block * MR;
     const int rows = static_cast<int>(T - first < MR ? T - first : MR);
-    state.kernels->pack_block(in + first * K, rows, K, K, 1.0f, packed + first * K);
+    state.kernels->pack_block(in + first * K, rows, K, K, 1.0f, packed + first * padded(K));
   });
   return packed;
 }

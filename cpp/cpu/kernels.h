@@ -1,14 +1,18 @@
 // The inner loops of the CPU backend, compiled once for each instruction set and chosen at run time.
 //
 // Matrix products read packed operands. A weight [N, K] is cut into panels of NR rows, each stored [K][NR]; an input
-// (T, K) into blocks of MR rows, each stored [K][MR]; both are padded with zeros. A tile of MR x NR sums stays in
-// registers over the whole of K (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"), so
-// the epilogue sees final values, and a sum is formed in the same order whatever stands beside it in the batch.
+// (T, K) into blocks of MR rows, each stored [K / 4][MR][4], so that packing copies four values at a time. Both are
+// padded with zeros, K up to padded(K), a multiple of 4. A tile of MR x NR sums stays in registers over the whole of K
+// (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"), so the epilogue sees final values,
+// and a sum is formed in the same order whatever stands beside it in the batch.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 namespace fles::cpu {
+
+constexpr int kGroup = 4;
+constexpr int padded(int K) { return (K + kGroup - 1) / kGroup * kGroup; }
 
 struct LinearPanel {
   const float* blocks;  // packed input, from the first block on

@@ -18,8 +18,8 @@ void linear(void* self, const LinearForward& a) {
     const int64_t column = work % panels * kernels.NR;
     const int64_t place = first * a.N + column;
     kernels.linear_panel({
-        .blocks = blocks + first * a.K,
-        .panel = weight + column * a.K,
+        .blocks = blocks + first * padded(a.K),
+        .panel = weight + column * padded(a.K),
         .rows = static_cast<int>(a.T - first < group ? a.T - first : group),
         .columns = static_cast<int>(a.N - column < kernels.NR ? a.N - column : kernels.NR),
         .K = a.K,

@@ -1,18 +1,32 @@
 // Packing, linear panels and the sparse head's panels. Included after tile.inl.
 
 static void pack_weight(const float* rows, int count, int first, int K, float* packed) {
+  const int64_t panel = int64_t{padded(K)} * NR;
   for (int r = 0; r < count; ++r) {
     const int n = first + r;
-    float* to = packed + (int64_t{n / NR} * K) * NR + n % NR;
+    float* to = packed + n / NR * panel + n % NR;
     const float* from = rows + int64_t{r} * K;
     for (int k = 0; k < K; ++k) to[int64_t{k} * NR] = from[k];
+    for (int k = K; k < padded(K); ++k) to[int64_t{k} * NR] = 0.0f;
   }
 }
 
 static void pack_block(const float* in, int rows, int64_t ld, int K, float scale, float* block) {
-  for (int k = 0; k < K; ++k) {
-    for (int i = 0; i < rows; ++i) block[int64_t{k} * MR + i] = in[i * ld + k] * scale;
-    for (int i = rows; i < MR; ++i) block[int64_t{k} * MR + i] = 0.0f;
+  const int whole = K / kGroup * kGroup;
+  for (int k = 0; k < whole; k += kGroup) {
+    float* to = block + int64_t{k} * MR;
+    for (int i = 0; i < rows; ++i) {
+      const group values = *reinterpret_cast<const group_unaligned*>(in + i * ld + k);
+      *reinterpret_cast<group_unaligned*>(to + i * kGroup) = values * scale;
+    }
+    for (int i = rows * kGroup; i < MR * kGroup; ++i) to[i] = 0.0f;
+  }
+  if (whole == K) return;
+  float* to = block + int64_t{whole} * MR;
+  for (int i = 0; i < MR; ++i) {
+    for (int g = 0; g < kGroup; ++g) {
+      to[i * kGroup + g] = i < rows && whole + g < K ? in[i * ld + whole + g] * scale : 0.0f;
+    }
   }
 }
 
@@ -23,7 +37,7 @@ static void linear_panel(const LinearPanel& p) {
     const int rows = p.rows - first < MR ? p.rows - first : MR;
     float* out = p.out + first * p.ld;
     const float* residual = p.residual == nullptr ? nullptr : p.residual + first * p.ld;
-    tile_rows(rows, p.blocks + int64_t{first} * p.K, p.panel, p.K, [&](int i, vf(&sums)[NV]) {
+    tile_rows(rows, p.blocks + int64_t{first} * padded(p.K), p.panel, padded(p.K), [&](int i, vf(&sums)[NV]) {
       for (int j = 0; j < NV; ++j) sums[j] = activate(sums[j] + bias[j], p.activation);
       if (residual != nullptr) {
         vf more[NV];
@@ -64,7 +78,7 @@ static void head_panel_as(const HeadPanel& p) {
   load_row(p.bias, bias, p.columns);
   for (int first = 0; first < p.rows; first += MR) {
     const int rows = p.rows - first < MR ? p.rows - first : MR;
-    tile_rows(rows, p.blocks + int64_t{first} * p.K, p.panel, p.K, [&](int i, vf(&sums)[NV]) {
+    tile_rows(rows, p.blocks + int64_t{first} * padded(p.K), p.panel, padded(p.K), [&](int i, vf(&sums)[NV]) {
       const int64_t place = int64_t{p.row_text[first + i]} * NR;
       for (int j = 0; j < NV; ++j) {
         if constexpr (kSum) {

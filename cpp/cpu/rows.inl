@@ -28,10 +28,10 @@ static void layernorm_row(const float* in, const float* gamma, const float* beta
 FLES_INLINE int round_up(int n, int step) { return (n + step - 1) / step * step; }
 
 static size_t attention_scratch(int S, int D) {
-  const size_t padded = round_up(S, NR);
-  const size_t keys = padded * D;                                  // [S / NR][D][NR]
-  const size_t values = static_cast<size_t>(round_up(D, NR)) * S;  // [D / NR][S][NR]
-  return keys + values + static_cast<size_t>(MR) * (D + 2 * padded) + 64;
+  const size_t keys = static_cast<size_t>(round_up(S, NR)) * padded(D);    // [S / NR][D][NR]
+  const size_t values = static_cast<size_t>(round_up(D, NR)) * padded(S);  // [D / NR][S][NR]
+  const size_t block = static_cast<size_t>(MR) * (padded(D) + round_up(S, NR) + padded(S));
+  return keys + values + block;
 }
 
 // Turns a row of S scores into probabilities; what stands beyond S, up to `padded`, is not used afterwards.
@@ -55,44 +55,44 @@ FLES_INLINE void softmax_row(float* scores, int S, int padded) {
 static void attention_head(const AttentionHead& h) {
   const int S = h.S;
   const int D = h.D;
-  const int padded = round_up(S, NR);
+  const int64_t columns = round_up(S, NR);
+  const int64_t inner = padded(D);
   float* keys = h.scratch;
-  float* values = keys + static_cast<int64_t>(padded) * D;
-  float* query = values + static_cast<int64_t>(round_up(D, NR)) * S;
-  float* scores = query + static_cast<int64_t>(MR) * D;
-  float* weights = scores + static_cast<int64_t>(MR) * padded;
+  float* values = keys + columns * inner;
+  float* query = values + static_cast<int64_t>(round_up(D, NR)) * padded(S);
+  float* scores = query + MR * inner;
+  float* weights = scores + MR * columns;
 
-  for (int p = 0; p < padded; p += NR) {
-    float* panel = keys + static_cast<int64_t>(p) * D;
+  for (int p = 0; p < S; p += NR) {
+    float* panel = keys + p * inner;
     for (int j = 0; j < NR; ++j) {
       const float* row = h.k + (p + j) * h.ld;
       for (int d = 0; d < D; ++d) panel[d * NR + j] = p + j < S ? row[d] : 0.0f;
+      for (int d = D; d < inner; ++d) panel[d * NR + j] = 0.0f;
     }
   }
   for (int d = 0; d < D; d += NR) {
-    float* panel = values + static_cast<int64_t>(d) * S;
-    const int columns = D - d < NR ? D - d : NR;
-    for (int s = 0; s < S; ++s) {
+    float* panel = values + static_cast<int64_t>(d) * padded(S);
+    const int width = D - d < NR ? D - d : NR;
+    for (int s = 0; s < padded(S); ++s) {
       const float* row = h.v + s * h.ld + d;
-      for (int j = 0; j < NR; ++j) panel[s * NR + j] = j < columns ? row[j] : 0.0f;
+      for (int j = 0; j < NR; ++j) panel[s * NR + j] = s < S && j < width ? row[j] : 0.0f;
     }
   }
   for (int first = 0; first < S; first += MR) {
     const int rows = S - first < MR ? S - first : MR;
     pack_block(h.q + first * h.ld, rows, h.ld, D, h.scale, query);
-    for (int p = 0; p < padded; p += NR) {
-      tile_rows(rows, query, keys + static_cast<int64_t>(p) * D, D,
-                [&](int i, vf(&sums)[NV]) { store_row(scores + static_cast<int64_t>(i) * padded + p, sums, NR); });
+    for (int p = 0; p < S; p += NR) {
+      tile_rows(rows, query, keys + p * inner, padded(D),
+                [&](int i, vf(&sums)[NV]) { store_row(scores + i * columns + p, sums, NR); });
     }
-    for (int i = 0; i < rows; ++i) {
-      float* row = scores + static_cast<int64_t>(i) * padded;
-      softmax_row(row, S, padded);
-      for (int j = 0; j < S; ++j) weights[j * MR + i] = row[j];
-    }
+    for (int i = 0; i < rows; ++i) softmax_row(scores + i * columns, S, static_cast<int>(columns));
+    pack_block(scores, rows, columns, S, 1.0f, weights);
     for (int d = 0; d < D; d += NR) {
-      const int columns = D - d < NR ? D - d : NR;
-      tile_rows(rows, weights, values + static_cast<int64_t>(d) * S, S,
-                [&](int i, vf(&sums)[NV]) { store_row(h.out + (first + i) * h.ld_out + d, sums, columns); });
+      const int width = D - d < NR ? D - d : NR;
+      tile_rows(rows, weights, values + static_cast<int64_t>(d) * padded(S), padded(S), [&](int i, vf(&sums)[NV]) {
+        store_row(h.out + (first + i) * h.ld_out + d, sums, width);
+      });
     }
   }
 }

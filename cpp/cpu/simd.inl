@@ -6,6 +6,8 @@
 typedef float vf __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef float vf_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES), aligned(4), may_alias));
+typedef float group __attribute__((vector_size(16)));  // kGroup values
+typedef float group_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t vi_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES), aligned(4), may_alias));
 
 constexpr int W = FLES_VECTOR_BYTES / 4;  // floats in a vector

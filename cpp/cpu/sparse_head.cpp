@@ -29,7 +29,7 @@ void sparse_head(void* self, const SparseHeadForward& a) {
       const int64_t column = panel * kernels.NR;
       kernels.head_panel({
           .blocks = blocks,
-          .panel = weight + column * a.C,
+          .panel = weight + column * padded(a.C),
           .rows = a.T,
           .columns = static_cast<int>(a.V - column < kernels.NR ? a.V - column : kernels.NR),
           .K = a.C,

@@ -5,7 +5,7 @@ struct Rows {
   static constexpr int value = M;
 };
 
-// Calls row(i, sums) for i in 0..M-1 with the NV vectors of row i. a is [K][MR], b is [K][NR].
+// Calls row(i, sums) for i in 0..M-1 with the NV vectors of row i. a is [K / 4][MR][4], b is [K][NR], K a multiple of 4.
 template <int M, class Row>
 FLES_INLINE void tile(const float* __restrict a, const float* __restrict b, int K, Row&& row) {
   vf sums[M][NV];
@@ -14,15 +14,19 @@ FLES_INLINE void tile(const float* __restrict a, const float* __restrict b, int 
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) sums[i][j] = vf{};
   }
-  for (int k = 0; k < K; ++k, a += MR, b += NR) {
-    __builtin_prefetch(b + 8 * NR);
-    vf columns[NV];
+  for (int k = 0; k < K; k += kGroup, a += (MR - 1) * kGroup) {
+    // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
+#pragma GCC unroll 1
+    for (int g = 0; g < kGroup; ++g, ++a, b += NR) {
+      __builtin_prefetch(b + 8 * NR);
+      vf columns[NV];
 #pragma GCC unroll 2
-    for (int j = 0; j < NV; ++j) columns[j] = load(b + j * W);
+      for (int j = 0; j < NV; ++j) columns[j] = load(b + j * W);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) {
+      for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) sums[i][j] += a[i] * columns[j];
+        for (int j = 0; j < NV; ++j) sums[i][j] += a[i * kGroup] * columns[j];
+      }
     }
   }
 #pragma GCC unroll 16
@@ -36,7 +40,7 @@ FLES_INLINE void tile_rows(int rows, const float* a, const float* b, int K, Row&
   int first = 0;
   const auto part = [&](auto size) __attribute__((always_inline)) {
     if ((rows & size.value) == 0) return;
-    tile<size.value>(a + first, b, K, [&](int i, vf(&sums)[NV]) { row(first + i, sums); });
+    tile<size.value>(a + first * kGroup, b, K, [&](int i, vf(&sums)[NV]) { row(first + i, sums); });
     first += size.value;
   };
   if constexpr (MR > 8) part(Rows<8>{});

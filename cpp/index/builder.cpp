@@ -104,9 +104,8 @@ void IndexBuilder::finish(const std::string& destination, const std::atomic<bool
   write_index(part, cancelled);
   if (::unlink((directory_ + "/postings.scratch").c_str()) != 0) fail_system("remove", directory_, errno);
   rename_durably(part, whole);
-  const std::string old = destination + "/" + kIndexFile;
-  if (::access(old.c_str(), F_OK) == 0) {
-    rename_durably(whole, old);
+  if (::access(destination.c_str(), F_OK) == 0) {
+    rename_durably(whole, destination + "/" + kIndexFile);
   } else {
     rename_durably(directory_, destination);
   }

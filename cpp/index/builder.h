@@ -28,8 +28,8 @@ class IndexBuilder {
   void append(const std::vector<std::string>& names, const std::vector<uint64_t>& offsets,
               const std::vector<uint32_t>& terms, const std::vector<float>& weights);
 
-  // Writes the index, durably, and gives it its place: `destination` is made by renaming the builder's directory, or,
-  // where it holds an index already, that file is replaced by renaming. Either way the old or the new index is whole.
+  // Writes the index, durably, and gives it its place: `destination` is made by renaming the builder's directory or,
+  // where it exists, its index file is put or replaced by renaming. Either way the old or the new index is whole.
   void finish(const std::string& destination, const std::atomic<bool>& cancelled);
 
  private:

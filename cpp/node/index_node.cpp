@@ -187,7 +187,6 @@ class NativeIndex : public Napi::ObjectWrap<NativeIndex> {
     auto documents = Napi::Uint32Array::New(env, count);
     auto scores = Napi::Float32Array::New(env, count);
     for (size_t i = 0; i < count; ++i) {
-      const Napi::HandleScope scope(env);
       const auto [document, score] = found.hits[i];
       documents[i] = document;
       scores[i] = score;

@@ -24,12 +24,15 @@ export interface BuildOptions {
 const BATCH_POSTINGS = 1 << 16;
 const BATCH_DOCUMENTS = 1 << 12;
 
+const TEMPORARY = '.tmp-';
+
 /**
  * Writes the index of `documents` into `directory`; see `InvertedIndex.build`.
  *
- * Everything is written into `DIRECTORY.tmp-PID-RANDOM` beside it. When that is whole and on the disk it is renamed to
- * `directory`, or, where an index stands already, its file is renamed over the old index's file. One rename decides,
- * so that a crash at any time leaves the old index, the new one, or (if there was none) no directory.
+ * Everything is written into a temporary directory: `DIRECTORY.tmp-PID-RANDOM`, which is renamed to `directory` when it
+ * is whole and on the disk; or, where `directory` exists (it may be a mount point, or its parent not writable),
+ * `.tmp-PID-RANDOM` in it, whose file is then renamed over the old index's file. One rename decides, so that a crash at
+ * any time leaves the old index or the new one.
  */
 export async function buildIndex(
   directory: string,
@@ -37,8 +40,9 @@ export async function buildIndex(
   options: BuildOptions,
 ): Promise<void> {
   throwIfAborted(options.signal);
-  const destination = await checkDestination(directory, options.overwrite ?? true);
-  const temporary = `${destination}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+  const { path: destination, exists } = await checkDestination(directory, options.overwrite ?? true);
+  const name = `${TEMPORARY}${process.pid}-${randomBytes(6).toString('hex')}`;
+  const temporary = exists ? join(destination, name) : destination + name;
   try {
     await mkdir(dirname(destination), { recursive: true });
     await mkdir(temporary);
@@ -118,21 +122,23 @@ class Lexicon {
 }
 
 /** The path to build at, symbolic links followed; refuses what is neither free, nor empty, nor an index. */
-async function checkDestination(directory: string, overwrite: boolean): Promise<string> {
+async function checkDestination(directory: string, overwrite: boolean): Promise<{ path: string; exists: boolean }> {
   let path: string;
   let entries: string[];
   try {
     path = await realpath(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return resolve(directory);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return { path: resolve(directory), exists: false };
+    }
     throw fileError(error, directory);
   }
   try {
-    entries = await readdir(path);
+    entries = (await readdir(path)).filter((entry) => !entry.startsWith(TEMPORARY)); // of builds that were killed
   } catch (error) {
     throw fileError(error, directory);
   }
-  if (entries.length === 0) return path;
+  if (entries.length === 0) return { path, exists: true };
   if (!entries.includes('index.fles') || !(await isIndexFile(join(path, 'index.fles')))) {
     throw new FlesError(
       'ERR_INDEX_DIRECTORY',
@@ -142,7 +148,7 @@ async function checkDestination(directory: string, overwrite: boolean): Promise<
   if (!overwrite) {
     throw new FlesError('ERR_INDEX_EXISTS', `${directory} has an index already; set overwrite to replace it`);
   }
-  return path;
+  return { path, exists: true };
 }
 
 async function isIndexFile(path: string): Promise<boolean> {

@@ -81,10 +81,10 @@ export class InvertedIndex {
    * Indexes documents into `directory` and opens the result.
    *
    * `documents` is read once, in order, with backpressure; a document may be empty, ids must be unique. Memory stays
-   * bounded: postings wait on the disk, beside the directory, in as much space as the index itself. The directory
-   * holds the old index, if there was one, until the new one is whole, and then the new one; a failed or aborted build
-   * leaves nothing behind (after a crash of the process, a folder `DIRECTORY.tmp-*` that may be removed). The parent
-   * directory is made if needed.
+   * bounded: postings wait on the disk, in as much space as the index itself. The directory holds the old index, if
+   * there was one, until the new one is whole, and then the new one; a failed or aborted build leaves nothing behind
+   * (a killed process leaves a folder `DIRECTORY.tmp-*` or `DIRECTORY/.tmp-*`, which may be removed). Parent
+   * directories are made if needed.
    *
    * Throws `ERR_DUPLICATE_ID`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite), `ERR_STRING_SURROGATE`,
    * `ERR_INDEX_DIRECTORY` (something else is in the directory), `ERR_INDEX_EXISTS`, `ERR_FILE_*`, `ERR_DISK_FULL`, and
@@ -130,13 +130,25 @@ export class InvertedIndex {
       'exhaustive',
     ]);
     const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * THREADS)));
+    const parts: Hit[][][] = [];
+    let begin = 0;
     return cancellable(options.signal, async (cancellation) => {
-      const parts: Promise<Hit[][]>[] = [];
-      for (let begin = 0; begin < queries.length; begin += perPart) {
-        const rows = this.rowsOf(queries.slice(begin, begin + perPart));
-        parts.push(this.native.search(...rows.arrays(), k, algorithm, cancellation).then(hitsOf));
-      }
-      return (await Promise.all(parts)).flat();
+      // Two parts a thread are under way at a time: the event loop gets its turn, and no thread waits for it.
+      const worker = async () => {
+        try {
+          while (begin < queries.length) {
+            const part = begin / perPart;
+            const rows = this.rowsOf(queries.slice(begin, begin + perPart));
+            begin += perPart;
+            parts[part] = hitsOf(await this.native.search(...rows.arrays(), k, algorithm, cancellation));
+          }
+        } catch (error) {
+          begin = queries.length; // stops the others
+          throw error;
+        }
+      };
+      await Promise.all(Array.from({ length: 2 * THREADS }, worker));
+      return parts.flat();
     });
   }
 

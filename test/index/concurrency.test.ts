@@ -36,6 +36,8 @@ test('a batch gives the hits of its queries in their order', async () => {
   const alone = await Promise.all(queries.map((query) => index.search(query, { k: 5 })));
   expect(batch).toEqual(alone);
   expect(await index.searchBatch([], { k: 5 })).toEqual([]);
+  const broken = [...queries, { t1: -1 }, ...queries];
+  await expect(index.searchBatch(broken, { k: 5 })).rejects.toMatchObject({ code: 'ERR_WEIGHT_RANGE' });
   index.close();
 });
 

@@ -114,6 +114,27 @@ test('a build that fails or is aborted leaves the old index and nothing beside i
   await expect(InvertedIndex.build(directory, duplicate)).rejects.toMatchObject({ code: 'ERR_DUPLICATE_ID' });
   expect(await idsIn(directory)).toEqual(['old']);
   expect(readdirSync(folder)).toEqual(['index']);
+  expect(readdirSync(directory)).toEqual(['index.fles']);
+});
+
+test('a build into a directory without an index that fails leaves no directory, or an empty one as it was', async () => {
+  const folder = emptyFolder();
+  mkdirSync(join(folder, 'empty'));
+  for (const name of ['none', 'empty']) {
+    await expect(InvertedIndex.build(join(folder, name), [...NEW, ...NEW])).rejects.toMatchObject({
+      code: 'ERR_DUPLICATE_ID',
+    });
+  }
+  expect(readdirSync(folder)).toEqual(['empty']);
+  expect(readdirSync(join(folder, 'empty'))).toEqual([]);
+});
+
+test('what a killed build has left in a directory does not keep an index from being built there', async () => {
+  const folder = emptyFolder();
+  mkdirSync(join(folder, '.tmp-1-ab'));
+  writeFileSync(join(folder, '.tmp-1-ab/postings.scratch'), 'half');
+  (await InvertedIndex.build(folder, NEW)).close();
+  expect(await idsIn(folder)).toEqual(['new', 'newer']);
 });
 
 test('a failed build stops reading its documents', async () => {
@@ -191,5 +212,6 @@ test.skipIf(needsBuild !== '' || process.platform === 'win32')(
     expect(stdout).toMatch(/^ERR_FILE_IO .*write failed/);
     expect(await idsIn(directory)).toEqual(['old']);
     expect(readdirSync(folder)).toEqual(['index']);
+    expect(readdirSync(directory)).toEqual(['index.fles']);
   },
 );

@@ -56,6 +56,10 @@ struct Kernels {
   int MR, NR;
   void (*pack_weight)(const float* rows, int count, int first, int K, float* packed);
   void (*pack_block)(const float* in, int rows, int64_t ld, int K, float scale, float* block);
+  // A block of `count` columns of a matrix (rows, ld): their transpose, packed as pack_block packs rows.
+  void (*pack_columns)(const float* in, int rows, int64_t ld, int count, float* block);
+  // A panel of `count` columns of a matrix (rows, ld), rows being the inner dimension.
+  void (*pack_panel)(const float* in, int rows, int64_t ld, int count, float* panel);
   void (*linear_panel)(const LinearPanel&);
   void (*head_panel)(const HeadPanel&);
   void (*attention_head)(const AttentionHead&);

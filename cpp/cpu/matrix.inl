@@ -30,6 +30,24 @@ static void pack_block(const float* in, int rows, int64_t ld, int K, float scale
   }
 }
 
+static void pack_columns(const float* in, int rows, int64_t ld, int count, float* block) {
+  for (int r = 0; r < padded(rows); r += kGroup, block += MR * kGroup) {
+    for (int g = 0; g < kGroup; ++g) {
+      const float* row = in + (r + g) * ld;
+      for (int i = 0; i < MR; ++i) block[i * kGroup + g] = r + g < rows && i < count ? row[i] : 0.0f;
+    }
+  }
+}
+
+static void pack_panel(const float* in, int rows, int64_t ld, int count, float* panel) {
+  for (int r = 0; r < rows; ++r) {
+    vf values[NV];
+    load_row(in + r * ld, values, count);
+    for (int j = 0; j < NV; ++j) store(panel + int64_t{r} * NR + j * W, values[j]);
+  }
+  for (int64_t i = int64_t{rows} * NR; i < int64_t{padded(rows)} * NR; ++i) panel[i] = 0.0f;
+}
+
 static void linear_panel(const LinearPanel& p) {
   vf bias[NV] = {};
   if (p.bias != nullptr) load_row(p.bias, bias, p.columns);

@@ -1,0 +1,87 @@
+#include <algorithm>
+
+#include "core/error.h"
+#include "cpu/product.h"
+
+namespace fles::cpu {
+namespace {
+
+// Rows of the inner dimension multiplied at once in d_weight: what keeps a panel in the second-level cache.
+constexpr int kTokens = 1024;
+
+// Columns of a matrix (rows, columns) as panels, all threads.
+const float* pack_panels(State& state, const float* in, int rows, int columns) {
+  const Kernels& kernels = *state.kernels;
+  const int panels = (columns + kernels.NR - 1) / kernels.NR;
+  const int64_t panel = int64_t{padded(rows)} * kernels.NR;
+  float* packed = state.other.floats(static_cast<size_t>(panel) * panels);
+  state.pool->parallel_for(panels, [&](int64_t p, int) {
+    const int64_t first = p * kernels.NR;
+    const int count = static_cast<int>(columns - first < kernels.NR ? columns - first : kernels.NR);
+    kernels.pack_panel(in + first, rows, columns, count, packed + p * panel);
+  });
+  return packed;
+}
+
+// The transpose of a matrix (rows, columns) as blocks, all threads.
+const float* pack_transpose(State& state, const float* in, int rows, int columns) {
+  const Kernels& kernels = *state.kernels;
+  const int blocks = (columns + kernels.MR - 1) / kernels.MR;
+  const int64_t block = int64_t{padded(rows)} * kernels.MR;
+  float* packed = state.input.floats(static_cast<size_t>(block) * blocks);
+  state.pool->parallel_for(blocks, [&](int64_t b, int) {
+    const int64_t first = b * kernels.MR;
+    const int count = static_cast<int>(columns - first < kernels.MR ? columns - first : kernels.MR);
+    kernels.pack_columns(in + first, rows, columns, count, packed + b * block);
+  });
+  return packed;
+}
+
+void add_column_sums(State& state, const LinearBackward& a) {
+  constexpr int kColumns = 64;
+  state.pool->parallel_for((a.N + kColumns - 1) / kColumns, [&](int64_t group, int) {
+    const int64_t first = group * kColumns;
+    const int64_t last = std::min<int64_t>(a.N, first + kColumns);
+    for (int64_t t = 0; t < a.T; ++t) {
+      for (int64_t n = first; n < last; ++n) a.d_bias[n] += a.d_out[t * a.N + n];
+    }
+  });
+}
+
+}  // namespace
+
+void linear_backward(void* self, const LinearBackward& a) {
+  if ((a.d_in != nullptr && a.weight == nullptr) || (a.d_weight != nullptr && a.in == nullptr)) {
+    fail("ERR_ARGUMENT_VALUE", "d_in needs weight and d_weight needs in; pass them or leave the gradient out");
+  }
+  State& state = state_of(self);
+  const std::scoped_lock held(state.one_op);
+  if (a.d_in != nullptr) {
+    multiply(state, {.blocks = pack_input(state, a.d_out, a.T, a.N),
+                     .panels = pack_panels(state, a.weight, a.N, a.K),
+                     .rows = a.T,
+                     .columns = a.K,
+                     .inner = a.N,
+                     .bias = nullptr,
+                     .residual = nullptr,
+                     .out = a.d_in,
+                     .activation = Activation::kNone});
+  }
+  if (a.d_weight != nullptr) {
+    for (int first = 0; first < a.T; first += kTokens) {
+      const int rows = std::min(kTokens, a.T - first);
+      multiply(state, {.blocks = pack_transpose(state, a.d_out + int64_t{first} * a.N, rows, a.N),
+                       .panels = pack_panels(state, a.in + int64_t{first} * a.K, rows, a.K),
+                       .rows = a.N,
+                       .columns = a.K,
+                       .inner = rows,
+                       .bias = nullptr,
+                       .residual = a.d_weight,
+                       .out = a.d_weight,
+                       .activation = Activation::kNone});
+    }
+  }
+  if (a.d_bias != nullptr) add_column_sums(state, a);
+}
+
+}  // namespace fles::cpu

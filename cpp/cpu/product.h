@@ -1,0 +1,19 @@
+// A matrix product of packed operands, spread over the pool.
+#pragma once
+#include "cpu/backend_cpu.h"
+
+namespace fles::cpu {
+
+struct Product {
+  const float* blocks;  // (rows, inner) packed by pack_block or pack_columns
+  const float* panels;  // [columns, inner] packed by pack_weight or pack_panel
+  int rows, columns, inner;
+  const float* bias;      // (columns) or null
+  const float* residual;  // (rows, columns) or null, may be `out`
+  float* out;             // (rows, columns)
+  Activation activation;
+};
+
+void multiply(State& state, const Product& p);
+
+}  // namespace fles::cpu

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { native } from '../../lib/native';
+import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
+import { cases, reference } from './linear_backward.cases';
+
+const before = 0.5;
+
+describe.each(devices)('linear_backward on %s', (device) => {
+  test.each(cases)('assigns d_in and adds to d_weight and d_bias: $name', ({ args }) => {
+    const { T, N, K } = args;
+    const out = runOp(device, 'linear_backward', args, {
+      d_in: unwritten(T * K),
+      d_weight: new Float32Array(N * K).fill(before),
+      d_bias: new Float32Array(N).fill(before),
+    });
+    for (const gradient of ['d_in', 'd_weight', 'd_bias'] as const) {
+      expectClose(out[gradient], (round) => reference(args, before, round)[gradient]);
+    }
+  });
+
+  test('gradients that are not asked for cost no inputs', () => {
+    const { args } = cases[3]!;
+    const { T, N, K } = args;
+    const all = runOp(device, 'linear_backward', args, { d_in: unwritten(T * K), d_weight: new Float32Array(N * K) });
+    const dIn = runOp(device, 'linear_backward', { ...args, in: null }, { d_in: unwritten(T * K) });
+    const dWeight = runOp(device, 'linear_backward', { ...args, weight: null }, { d_weight: new Float32Array(N * K) });
+    expect([dIn.d_in, dWeight.d_weight]).toEqual([all.d_in, all.d_weight]);
+  });
+
+  test('a gradient without what it is made of is refused', () => {
+    const { args } = cases[3]!;
+    const refused = { code: 'ERR_ARGUMENT_VALUE' };
+    const d_in = new Float32Array(args.T * args.K);
+    expect(() => native.runOp(device, 'linear_backward', { ...args, weight: null, d_in })).toThrow(
+      expect.objectContaining(refused),
+    );
+  });
+});

@@ -13,8 +13,20 @@ namespace FLES_LEVEL {
 
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
-constexpr Kernels kTable = {
-    FLES_TEXT(FLES_LEVEL), MR,       NR,           pack_weight, pack_block, pack_columns, pack_panel, linear_panel, head_panel, attention_head,
-    attention_scratch,     add_rows, layernorm_row, multiply_add_chains, kChainFlops};
+constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
+                            MR,
+                            NR,
+                            pack_weight,
+                            pack_block,
+                            pack_columns,
+                            pack_panel,
+                            linear_panel,
+                            head_panel,
+                            attention_head,
+                            attention_scratch,
+                            add_rows,
+                            layernorm_row,
+                            multiply_add_chains,
+                            kChainFlops};
 }  // namespace FLES_LEVEL
 }  // namespace fles::cpu

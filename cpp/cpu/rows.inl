@@ -90,9 +90,8 @@ static void attention_head(const AttentionHead& h) {
     pack_block(scores, rows, columns, S, 1.0f, weights);
     for (int d = 0; d < D; d += NR) {
       const int width = D - d < NR ? D - d : NR;
-      tile_rows(rows, weights, values + static_cast<int64_t>(d) * padded(S), padded(S), [&](int i, vf(&sums)[NV]) {
-        store_row(h.out + (first + i) * h.ld_out + d, sums, width);
-      });
+      tile_rows(rows, weights, values + static_cast<int64_t>(d) * padded(S), padded(S),
+                [&](int i, vf(&sums)[NV]) { store_row(h.out + (first + i) * h.ld_out + d, sums, width); });
     }
   }
 }

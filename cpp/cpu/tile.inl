@@ -5,7 +5,8 @@ struct Rows {
   static constexpr int value = M;
 };
 
-// Calls row(i, sums) for i in 0..M-1 with the NV vectors of row i. a is [K / 4][MR][4], b is [K][NR], K a multiple of 4.
+// Calls row(i, sums) for i in 0..M-1 with the NV vectors of row i. a is [K / 4][MR][4], b is [K][NR], K a multiple
+// of 4.
 template <int M, class Row>
 FLES_INLINE void tile(const float* __restrict a, const float* __restrict b, int K, Row&& row) {
   vf sums[M][NV];

@@ -12,6 +12,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu/cpu_features.h"
@@ -100,7 +101,7 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
   const Kernels& kernels = *GetParam();
 
   std::vector<float> pack_weight(const std::vector<float>& weight, int N, int K) const {
-    std::vector<float> packed(int64_t{panels(N)} * kernels.NR * K, 0.0f);
+    std::vector<float> packed(int64_t{panels(N)} * kernels.NR * padded(K), 0.0f);
     // In two parts, the second first: rows may come in any order.
     const int half = N / 2;
     kernels.pack_weight(weight.data() + int64_t{half} * K, N - half, half, K, packed.data());
@@ -109,10 +110,10 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
   }
   std::vector<float> pack_input(const std::vector<float>& in, int T, int K) const {
     const int MR = kernels.MR;
-    std::vector<float> packed(int64_t{(T + MR - 1) / MR} * MR * K, std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> packed(int64_t{(T + MR - 1) / MR} * MR * padded(K), std::numeric_limits<float>::quiet_NaN());
     for (int first = 0; first < T; first += MR) {
       kernels.pack_block(in.data() + int64_t{first} * K, std::min(MR, T - first), K, K, 1.0f,
-                         packed.data() + int64_t{first} * K);
+                         packed.data() + int64_t{first} * padded(K));
     }
     return packed;
   }
@@ -125,7 +126,7 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
     for (int panel = 0; panel < panels(p.N); ++panel) {
       const int column = panel * kernels.NR;
       kernels.linear_panel({.blocks = blocks.data(),
-                            .panel = weight.data() + int64_t{column} * p.K,
+                            .panel = weight.data() + int64_t{column} * padded(p.K),
                             .rows = p.T,
                             .columns = std::min(kernels.NR, p.N - column),
                             .K = p.K,
@@ -150,6 +151,39 @@ TEST_P(EveryLevel, LinearIsTheProductOfTheMatrices) {
                      linear_reference<double>(p, Activation::kNone, with_bias, with_residual),
                      linear_reference<float>(p, Activation::kNone, with_bias, with_residual));
       }
+    }
+  }
+}
+
+TEST_P(EveryLevel, PackedColumnsAndPanelsMultiplyTheTransposeOfAMatrix) {
+  const int MR = kernels.MR, NR = kernels.NR;
+  for (const int R : {1, 4, 7, 30}) {
+    for (const auto& [T, N] : {std::pair{1, 1}, {MR, NR}, {MR - 1, NR - 3}}) {
+      SCOPED_TRACE(testing::Message() << "R " << R << ", T " << T << ", N " << N);
+      // (R, T) and (R, N) stand in wider matrices, whose last row ends with them.
+      const int64_t ld_a = T + 3, ld_b = N + 5;
+      const std::vector<float> a = random_floats((R - 1) * ld_a + T), b = random_floats((R - 1) * ld_b + N);
+      std::vector<float> block(int64_t{MR} * padded(R), std::numeric_limits<float>::quiet_NaN());
+      std::vector<float> panel(int64_t{NR} * padded(R), std::numeric_limits<float>::quiet_NaN());
+      kernels.pack_columns(a.data(), R, ld_a, T, block.data());
+      kernels.pack_panel(b.data(), R, ld_b, N, panel.data());
+      std::vector<float> out(int64_t{T} * N);
+      kernels.linear_panel({.blocks = block.data(),
+                            .panel = panel.data(),
+                            .rows = T,
+                            .columns = N,
+                            .K = R,
+                            .bias = nullptr,
+                            .residual = nullptr,
+                            .out = out.data(),
+                            .ld = N,
+                            .activation = static_cast<int>(Activation::kNone)});
+      Problem p(T, N, R);
+      for (int r = 0; r < R; ++r) {
+        for (int t = 0; t < T; ++t) p.in[t * R + r] = a[r * ld_a + t];
+        for (int n = 0; n < N; ++n) p.weight[n * R + r] = b[r * ld_b + n];
+      }
+      expect_close(out, products<double>(p, false), products<float>(p, false));
     }
   }
 }
@@ -219,7 +253,7 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
           for (int panel = 0; panel < panels(V); ++panel) {
             const int column = panel * kernels.NR;
             kernels.head_panel({.blocks = blocks.data(),
-                                .panel = weight.data() + int64_t{column} * K,
+                                .panel = weight.data() + int64_t{column} * padded(K),
                                 .rows = T,
                                 .columns = std::min(kernels.NR, V - column),
                                 .K = K,

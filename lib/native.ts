@@ -15,6 +15,8 @@ export interface Native {
   NativeIndex: NativeIndexClass;
   /** Runs one op of the table; `device` is a backend or a CPU level such as `cpu:avx2`. Output arrays are filled in place. */
   runOp(device: string, op: string, args: object): void;
+  /** The op with its arguments in the backend's memory, to be run again and again; for benchmarks. */
+  prepareOp(device: string, op: string, args: object): () => void;
   opNames(): string[];
 }
 

@@ -1,5 +1,7 @@
 // Runs any op of the table on any backend with arguments from JavaScript: for tests and benchmarks.
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backend/registry.h"
@@ -66,6 +68,12 @@ class Door {
     matrix = packed;
   }
 
+  // What JavaScript passed may not be used after the call that passed it.
+  void forget_arguments() {
+    outputs_.clear();
+    object_ = Napi::Object();
+  }
+
   void finish() {
     for (const auto& out : outputs_) {
       auto array = out.array.As<Napi::TypedArray>();
@@ -105,26 +113,51 @@ class Door {
   std::vector<Output> outputs_;
 };
 
+const Backend& backend_named(const std::string& device) {
+  return device.rfind("cpu:", 0) == 0 ? cpu::backend_at(device.substr(4)) : backend_for(device);
+}
+
+// An op with its arguments in the backend's memory, ready to run any number of times.
+struct ReadyOp {
+  ReadyOp(const Backend& backend, const std::string& name, Napi::Object object) : door(backend, object) {
+#define FLES_OP(op, Arguments)                                            \
+  if (name == #op) {                                                      \
+    Arguments arguments{};                                                \
+    fields(door, arguments);                                              \
+    run = [&backend, arguments] { backend.op(backend.self, arguments); }; \
+    return;                                                               \
+  }
+#include "ops/ops.def"
+#undef FLES_OP
+    fail("ERR_OP_UNKNOWN", "op \"%s\" is not in the table", name.c_str());
+  }
+
+  Door door;
+  std::function<void()> run;
+};
+
 // runOp(device: string, op: string, args: object): void   fills the output arrays in `args`; the device is "auto",
 // "cpu", "cuda", or a CPU level such as "cpu:avx2"
 Napi::Value run_op(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const std::string device = info[0].ToString();
-    const std::string name = info[1].ToString();
-    const Backend& backend = device.rfind("cpu:", 0) == 0 ? cpu::backend_at(device.substr(4)) : backend_for(device);
-    Door door(backend, info[2].As<Napi::Object>());
-#define FLES_OP(op, Arguments)           \
-  if (name == #op) {                     \
-    Arguments arguments{};               \
-    fields(door, arguments);             \
-    backend.op(backend.self, arguments); \
-    door.finish();                       \
-    return env.Undefined();              \
-  }
-#include "ops/ops.def"
-#undef FLES_OP
-    fail("ERR_OP_UNKNOWN", "op \"%s\" is not in the table", name.c_str());
+    ReadyOp ready(backend_named(info[0].ToString()), info[1].ToString(), info[2].As<Napi::Object>());
+    ready.run();
+    ready.door.finish();
+    return env.Undefined();
+  });
+}
+
+// prepareOp(device: string, op: string, args: object): () => void   what it returns runs the op on the same memory
+// again and again; nothing comes back to `args`
+Napi::Value prepare_op(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto ready =
+        std::make_shared<ReadyOp>(backend_named(info[0].ToString()), info[1].ToString(), info[2].As<Napi::Object>());
+    ready->door.forget_arguments();
+    return Napi::Function::New(
+        env, [ready](const Napi::CallbackInfo& call) { guarded(call.Env(), [&] { ready->run(); }); }, "run");
   });
 }
 
@@ -140,6 +173,7 @@ Napi::Value op_names(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_op_door(Napi::Env env, Napi::Object exports) {
+  exports.Set("prepareOp", Napi::Function::New(env, prepare_op, "prepareOp"));
   exports.Set("runOp", Napi::Function::New(env, run_op, "runOp"));
   exports.Set("opNames", Napi::Function::New(env, op_names, "opNames"));
 }

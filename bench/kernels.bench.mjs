@@ -1,0 +1,150 @@
+// The kernels of the op table, each on every CPU level of this machine, beside the measured peak.
+//
+//   npm run bench:kernels [-- --json FILE] [--time MILLISECONDS] [--filter SUBSTRING]
+//
+// Names are op/direction/level axis=value. Figures are medians with quartiles over tinybench's samples; GFLOP/s count a
+// multiply-add as two, and the peak is measured before and after each case because the machine's speed drifts.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Bench } from 'tinybench';
+import { native } from './support/fles.mjs';
+import { provenance } from './support/machine.mjs';
+import { summary } from './support/statistics.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    time: { type: 'string', default: '300' },
+    filter: { type: 'string', default: '' },
+  },
+});
+
+/** Values in -0.5..0.5, seeded by their number. */
+function floats(length) {
+  let state = length;
+  return Float32Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32 - 0.5;
+  });
+}
+
+const offsets = (texts, length) => Int32Array.from({ length: texts + 1 }, (_, b) => b * length);
+
+/** A linear layer of BERT-base, forward. */
+function linear(T, N, K, activation = 'none') {
+  return {
+    name: `linear/forward T=${T} N=${N} K=${K}${activation === 'none' ? '' : ` ${activation}`}`,
+    op: 'linear',
+    flop: 2 * T * N * K,
+    args: () => ({
+      ...{ T, N, K, activation, in: floats(T * K), weight: floats(N * K), bias: floats(N) },
+      out: new Float32Array(T * N),
+    }),
+  };
+}
+
+/** One gradient of a linear layer: of its input or of its weight. */
+function backward(T, N, K, gradient) {
+  const needs = gradient === 'd_in' ? 'weight' : 'in';
+  const size = gradient === 'd_in' ? T * K : N * K;
+  return {
+    name: `linear/backward ${gradient} T=${T} N=${N} K=${K}`,
+    op: 'linear_backward',
+    flop: 2 * T * N * K,
+    args: () => ({
+      ...{ T, N, K, d_out: floats(T * N), [needs]: floats(needs === 'in' ? T * K : N * K) },
+      [gradient]: new Float32Array(size),
+    }),
+  };
+}
+
+function attention(B, L, C = 768, H = 12) {
+  return {
+    name: `attention/forward B=${B} L=${L} C=${C} H=${H}`,
+    op: 'attention',
+    flop: 4 * B * L * L * C,
+    args: () => ({
+      ...{ B, T: B * L, C, H, qkv: floats(3 * B * L * C), offsets: offsets(B, L) },
+      out: new Float32Array(B * L * C),
+    }),
+  };
+}
+
+function head(B, L, C, V = 30522) {
+  return {
+    name: `sparse_head/forward B=${B} L=${L} C=${C} V=${V}`,
+    op: 'sparse_head',
+    flop: 2 * B * L * C * V,
+    args: () => ({
+      ...{ B, T: B * L, C, V, pooling: 'max', in: floats(B * L * C), weight: floats(V * C), bias: floats(V) },
+      ...{ offsets: offsets(B, L), pooled: new Float32Array(B * V) },
+    }),
+  };
+}
+
+function layernorm(T, C) {
+  return {
+    name: `layernorm/forward T=${T} C=${C}`,
+    op: 'layernorm',
+    bytes: 8 * T * C,
+    args: () => ({
+      T,
+      C,
+      eps: 1e-12,
+      in: floats(T * C),
+      gamma: floats(C),
+      beta: floats(C),
+      out: new Float32Array(T * C),
+    }),
+  };
+}
+
+const cases = [
+  ...[32, 128, 1024].flatMap((T) => [linear(T, 2304, 768), linear(T, 3072, 768, 'gelu'), linear(T, 768, 3072)]),
+  ...[576, 4608].flatMap((T) => [
+    ...[backward(T, 3072, 768, 'd_in'), backward(T, 768, 3072, 'd_in'), backward(T, 768, 768, 'd_in')],
+    ...[backward(T, 3072, 768, 'd_weight'), backward(T, 768, 3072, 'd_weight'), backward(T, 768, 768, 'd_weight')],
+  ]),
+  ...[attention(8, 32), attention(8, 128), attention(8, 256)],
+  ...[head(8, 128, 128), head(8, 128, 768), head(32, 128, 768)],
+  layernorm(1024, 768),
+].filter(({ name }) => name.includes(options.filter));
+
+const report = { ...provenance(), cases: [] };
+for (const level of native.platform().cpuLevels.slice(-1)) {
+  for (const { name, op, flop, bytes, args } of cases) {
+    const before = native.roofline();
+    const bench = new Bench({
+      time: Number(options.time),
+      iterations: 5,
+      warmupIterations: 1,
+      warmupTime: 0,
+      retainSamples: true,
+    });
+    bench.add(name, native.prepareOp(`cpu:${level}`, op, args()));
+    await bench.run();
+    const after = native.roofline();
+    const { result } = bench.tasks[0];
+    if (result.error) throw result.error;
+    const milliseconds = summary(result.latency.samples);
+    const row = {
+      name: name.replace('/forward', `/forward/${level}`).replace('/backward', `/backward/${level}`),
+      milliseconds,
+    };
+    if (flop) {
+      row.gflops = flop / milliseconds.median / 1e6;
+      row.ofPeak = row.gflops / Math.max(before.gflops, after.gflops);
+    } else {
+      row.gbytes = bytes / milliseconds.median / 1e6;
+      row.ofBandwidth = row.gbytes / Math.max(before.gbytes, after.gbytes);
+    }
+    report.cases.push(row);
+    const rate = flop
+      ? `${row.gflops.toFixed(0)} GFLOP/s, ${(100 * row.ofPeak).toFixed(0)}% of the peak`
+      : `${row.gbytes.toFixed(1)} GB/s`;
+    console.log(
+      `${row.name.padEnd(58)} ${milliseconds.median.toFixed(2)} ms (${milliseconds.low.toFixed(2)}..${milliseconds.high.toFixed(2)}) ${rate}`,
+    );
+  }
+}
+if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -9,7 +9,7 @@ import { temporaryFolder } from './temporary';
 
 const { fresh } = temporaryFolder();
 const ALGORITHMS: SearchAlgorithm[] = ['block_accumulation', 'exhaustive'];
-const LIBRARY = [
+const LIBRARY: { id: string; vector: Weights }[] = [
   { id: 'a', vector: { sea: 1, ship: 2 } },
   { id: 'b', vector: { sea: 3 } },
   { id: 'c', vector: {} },
@@ -165,7 +165,7 @@ test('weights that are negative or not finite are refused, naming the document a
     });
   }
   const index = await InvertedIndex.build(fresh(), LIBRARY);
-  for (const query of [{ sea: -1 }, { moon: Number.NaN }]) {
+  for (const query of [{ sea: -1 }, { moon: Number.NaN }] as Weights[]) {
     await expect(index.search(query, { k: 1 })).rejects.toMatchObject({ code: 'ERR_WEIGHT_RANGE' });
   }
   index.close();

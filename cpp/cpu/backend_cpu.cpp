@@ -1,5 +1,9 @@
 #include "cpu/backend_cpu.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -12,13 +16,19 @@ namespace fles::cpu {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
 
 void* allocate(void*, size_t bytes) {
-  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+  // Weights and activations are streamed through again and again: with pages of 2 MiB the processor finds them at once.
+  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, rounded == 0 ? kAlignment : rounded);
   if (memory == nullptr) {
     fail("ERR_OUT_OF_MEMORY", "%zu bytes of memory were asked for and refused; use a smaller batch or model", bytes);
   }
+#if defined(__linux__)
+  if (alignment == kHugePage) (void)::madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
   return memory;
 }
 

@@ -14,29 +14,31 @@ namespace fles::cpu {
 constexpr int kGroup = 4;
 constexpr int padded(int K) { return (K + kGroup - 1) / kGroup * kGroup; }
 
-struct LinearPanel {
+// Panels are multiplied a few at a time (panels_at_once): those stay in the second-level cache while the blocks stream
+// past once for all of them.
+struct LinearPanels {
   const float* blocks;  // packed input, from the first block on
-  const float* panel;   // one packed panel of the weight
-  int rows, columns;    // rows of the input; columns of this panel that exist, 1..NR
+  const float* panels;  // packed weight, from the first panel on
+  int rows, columns;    // rows of the input; columns that exist, of as many panels as they fill
   int K;
-  const float* bias;      // of the panel's first column, or null
-  const float* residual;  // (rows, ld) from the panel's first column on, or null
+  const float* bias;      // of the first column, or null
+  const float* residual;  // (rows, ld) from the first column on, or null
   float* out;             // likewise
   int64_t ld;
   int activation;  // fles::Activation
 };
 
-struct HeadPanel {
+struct HeadPanels {
   const float* blocks;
-  const float* panel;
+  const float* panels;
   int rows, columns, K;
   const float* bias;
   const int32_t* row_text;  // (rows) text of each row
   int texts;
   int sum;            // pooling: 0 max, 1 sum
-  float* best;        // (texts, NR) scratch
-  int32_t* best_row;  // (texts, NR) scratch, or null when argmax is not wanted
-  float* pooled;      // (texts, ld) from the panel's first column on
+  float* best;        // (panels, texts, NR) scratch
+  int32_t* best_row;  // (panels, texts, NR) scratch, or null when argmax is not wanted
+  float* pooled;      // (texts, ld) from the first column on
   int32_t* argmax;    // likewise, or null
   int64_t ld;
 };
@@ -60,8 +62,8 @@ struct Kernels {
   void (*pack_columns)(const float* in, int rows, int64_t ld, int count, float* block);
   // A panel of `count` columns of a matrix (rows, ld), rows being the inner dimension.
   void (*pack_panel)(const float* in, int rows, int64_t ld, int count, float* panel);
-  void (*linear_panel)(const LinearPanel&);
-  void (*head_panel)(const HeadPanel&);
+  void (*linear_panels)(const LinearPanels&);
+  void (*head_panels)(const HeadPanels&);
   void (*attention_head)(const AttentionHead&);
   size_t (*attention_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
@@ -69,6 +71,14 @@ struct Kernels {
   float (*multiply_add_chains)(int64_t steps, float factor, float term);
   int chain_flops;  // of one step
 };
+
+// Panels of inner dimension K to multiply at once: 256 KiB of them.
+inline int panels_at_once(const Kernels& kernels, int K) {
+  const int64_t panel = int64_t{padded(K)} * kernels.NR * static_cast<int64_t>(sizeof(float));
+  constexpr int kBytes = 256 << 10;
+  constexpr int kMost = 16;
+  return panel * kMost <= kBytes ? kMost : panel >= kBytes ? 1 : static_cast<int>(kBytes / panel);
+}
 
 // Null where this build has no such code (another processor family).
 const Kernels* portable_kernels();

@@ -48,22 +48,26 @@ static void pack_panel(const float* in, int rows, int64_t ld, int count, float* 
   for (int64_t i = int64_t{rows} * NR; i < int64_t{padded(rows)} * NR; ++i) panel[i] = 0.0f;
 }
 
-static void linear_panel(const LinearPanel& p) {
-  vf bias[NV] = {};
-  if (p.bias != nullptr) load_row(p.bias, bias, p.columns);
+static void linear_panels(const LinearPanels& p) {
+  const int64_t inner = padded(p.K);
   for (int first = 0; first < p.rows; first += MR) {
     const int rows = p.rows - first < MR ? p.rows - first : MR;
-    float* out = p.out + first * p.ld;
-    const float* residual = p.residual == nullptr ? nullptr : p.residual + first * p.ld;
-    tile_rows(rows, p.blocks + int64_t{first} * padded(p.K), p.panel, padded(p.K), [&](int i, vf(&sums)[NV]) {
-      for (int j = 0; j < NV; ++j) sums[j] = activate(sums[j] + bias[j], p.activation);
-      if (residual != nullptr) {
-        vf more[NV];
-        load_row(residual + i * p.ld, more, p.columns);
-        for (int j = 0; j < NV; ++j) sums[j] += more[j];
-      }
-      store_row(out + i * p.ld, sums, p.columns);
-    });
+    for (int column = 0; column < p.columns; column += NR) {
+      const int columns = p.columns - column < NR ? p.columns - column : NR;
+      const int64_t place = first * p.ld + column;
+      const float* residual = p.residual == nullptr ? nullptr : p.residual + place;
+      vf bias[NV] = {};
+      if (p.bias != nullptr) load_row(p.bias + column, bias, columns);
+      tile_rows(rows, p.blocks + first * inner, p.panels + column * inner, padded(p.K), [&](int i, vf(&sums)[NV]) {
+        for (int j = 0; j < NV; ++j) sums[j] = activate(sums[j] + bias[j], p.activation);
+        if (residual != nullptr) {
+          vf more[NV];
+          load_row(residual + i * p.ld, more, columns);
+          for (int j = 0; j < NV; ++j) sums[j] += more[j];
+        }
+        store_row(p.out + place + i * p.ld, sums, columns);
+      });
+    }
   }
 }
 
@@ -86,38 +90,44 @@ FLES_INLINE void keep_largest(float* best, int32_t* best_row, vf z, int32_t row)
 }
 
 template <bool kSum, bool kArgmax>
-static void head_panel_as(const HeadPanel& p) {
-  const float empty = kSum ? 0.0f : -__builtin_inff();
-  for (int i = 0; i < p.texts * NR; ++i) p.best[i] = empty;
+static void head_panels_as(const HeadPanels& p) {
+  const int64_t inner = padded(p.K);
+  const int panels = (p.columns + NR - 1) / NR;
+  const int64_t scratch = int64_t{p.texts} * NR;  // of one panel
+  for (int64_t i = 0; i < panels * scratch; ++i) p.best[i] = kSum ? 0.0f : -__builtin_inff();
   if constexpr (kArgmax) {
-    for (int i = 0; i < p.texts * NR; ++i) p.best_row[i] = -1;
+    for (int64_t i = 0; i < panels * scratch; ++i) p.best_row[i] = -1;
   }
-  vf bias[NV];
-  load_row(p.bias, bias, p.columns);
   for (int first = 0; first < p.rows; first += MR) {
     const int rows = p.rows - first < MR ? p.rows - first : MR;
-    tile_rows(rows, p.blocks + int64_t{first} * padded(p.K), p.panel, padded(p.K), [&](int i, vf(&sums)[NV]) {
-      const int64_t place = int64_t{p.row_text[first + i]} * NR;
-      for (int j = 0; j < NV; ++j) {
-        if constexpr (kSum) {
-          add_log1p(p.best + place + j * W, sums[j] + bias[j]);
-        } else {
-          keep_largest<kArgmax>(p.best + place + j * W, kArgmax ? p.best_row + place + j * W : nullptr,
-                                sums[j] + bias[j], first + i);
+    for (int column = 0; column < p.columns; column += NR) {
+      vf bias[NV];
+      load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
+      const int64_t panel = column / NR * scratch;
+      tile_rows(rows, p.blocks + first * inner, p.panels + column * inner, padded(p.K), [&](int i, vf(&sums)[NV]) {
+        const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
+        for (int j = 0; j < NV; ++j) {
+          const int64_t at = place + j * W;
+          if constexpr (kSum) {
+            add_log1p(p.best + at, sums[j] + bias[j]);
+          } else {
+            keep_largest<kArgmax>(p.best + at, kArgmax ? p.best_row + at : nullptr, sums[j] + bias[j], first + i);
+          }
         }
-      }
-    });
+      });
+    }
   }
   for (int b = 0; b < p.texts; ++b) {
-    for (int c = 0; c < p.columns; ++c) p.pooled[b * p.ld + c] = p.best[b * NR + c];
-    if constexpr (kArgmax) {
-      for (int c = 0; c < p.columns; ++c) p.argmax[b * p.ld + c] = p.best_row[b * NR + c];
+    for (int c = 0; c < p.columns; ++c) {
+      const int64_t from = c / NR * scratch + int64_t{b} * NR + c % NR;
+      p.pooled[b * p.ld + c] = p.best[from];
+      if constexpr (kArgmax) p.argmax[b * p.ld + c] = p.best_row[from];
     }
   }
 }
 
-static void head_panel(const HeadPanel& p) {
-  if (p.sum != 0) return head_panel_as<true, false>(p);
-  if (p.argmax != nullptr) return head_panel_as<false, true>(p);
-  head_panel_as<false, false>(p);
+static void head_panels(const HeadPanels& p) {
+  if (p.sum != 0) return head_panels_as<true, false>(p);
+  if (p.argmax != nullptr) return head_panels_as<false, true>(p);
+  head_panels_as<false, false>(p);
 }

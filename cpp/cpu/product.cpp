@@ -4,20 +4,20 @@ namespace fles::cpu {
 
 void multiply(State& state, const Product& p) {
   const Kernels& kernels = *state.kernels;
-  // A group of rows stays in cache while the panels stream past.
-  const int group = 36 * kernels.MR;
+  const int group = 64 * kernels.MR;  // rows handed out together
   const int groups = (p.rows + group - 1) / group;
-  const int panels = (p.columns + kernels.NR - 1) / kernels.NR;
+  const int width = panels_at_once(kernels, p.inner) * kernels.NR;  // columns handed out together
+  const int widths = (p.columns + width - 1) / width;
   const int64_t inner = padded(p.inner);
-  state.pool->parallel_for(int64_t{groups} * panels, [&](int64_t work, int) {
-    const int64_t first = work / panels * group;
-    const int64_t column = work % panels * kernels.NR;
+  state.pool->parallel_for(int64_t{groups} * widths, [&](int64_t work, int) {
+    const int64_t first = work / widths * group;
+    const int64_t column = work % widths * width;
     const int64_t place = first * p.columns + column;
-    kernels.linear_panel({
+    kernels.linear_panels({
         .blocks = p.blocks + first * inner,
-        .panel = p.panels + column * inner,
+        .panels = p.panels + column * inner,
         .rows = static_cast<int>(p.rows - first < group ? p.rows - first : group),
-        .columns = static_cast<int>(p.columns - column < kernels.NR ? p.columns - column : kernels.NR),
+        .columns = static_cast<int>(p.columns - column < width ? p.columns - column : width),
         .K = p.inner,
         .bias = p.bias == nullptr ? nullptr : p.bias + column,
         .residual = p.residual == nullptr ? nullptr : p.residual + place,

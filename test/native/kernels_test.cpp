@@ -125,16 +125,16 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
     std::vector<float> out(int64_t{p.T} * p.N, std::numeric_limits<float>::quiet_NaN());
     for (int panel = 0; panel < panels(p.N); ++panel) {
       const int column = panel * kernels.NR;
-      kernels.linear_panel({.blocks = blocks.data(),
-                            .panel = weight.data() + int64_t{column} * padded(p.K),
-                            .rows = p.T,
-                            .columns = std::min(kernels.NR, p.N - column),
-                            .K = p.K,
-                            .bias = with_bias ? p.bias.data() + column : nullptr,
-                            .residual = with_residual ? p.residual.data() + column : nullptr,
-                            .out = out.data() + column,
-                            .ld = p.N,
-                            .activation = static_cast<int>(kind)});
+      kernels.linear_panels({.blocks = blocks.data(),
+                             .panels = weight.data() + int64_t{column} * padded(p.K),
+                             .rows = p.T,
+                             .columns = std::min(kernels.NR, p.N - column),
+                             .K = p.K,
+                             .bias = with_bias ? p.bias.data() + column : nullptr,
+                             .residual = with_residual ? p.residual.data() + column : nullptr,
+                             .out = out.data() + column,
+                             .ld = p.N,
+                             .activation = static_cast<int>(kind)});
     }
     return out;
   }
@@ -168,16 +168,16 @@ TEST_P(EveryLevel, PackedColumnsAndPanelsMultiplyTheTransposeOfAMatrix) {
       kernels.pack_columns(a.data(), R, ld_a, T, block.data());
       kernels.pack_panel(b.data(), R, ld_b, N, panel.data());
       std::vector<float> out(int64_t{T} * N);
-      kernels.linear_panel({.blocks = block.data(),
-                            .panel = panel.data(),
-                            .rows = T,
-                            .columns = N,
-                            .K = R,
-                            .bias = nullptr,
-                            .residual = nullptr,
-                            .out = out.data(),
-                            .ld = N,
-                            .activation = static_cast<int>(Activation::kNone)});
+      kernels.linear_panels({.blocks = block.data(),
+                             .panels = panel.data(),
+                             .rows = T,
+                             .columns = N,
+                             .K = R,
+                             .bias = nullptr,
+                             .residual = nullptr,
+                             .out = out.data(),
+                             .ld = N,
+                             .activation = static_cast<int>(Activation::kNone)});
       Problem p(T, N, R);
       for (int r = 0; r < R; ++r) {
         for (int t = 0; t < T; ++t) p.in[t * R + r] = a[r * ld_a + t];
@@ -252,20 +252,20 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
         const auto run = [&](std::vector<float>& out, bool with_argmax) {
           for (int panel = 0; panel < panels(V); ++panel) {
             const int column = panel * kernels.NR;
-            kernels.head_panel({.blocks = blocks.data(),
-                                .panel = weight.data() + int64_t{column} * padded(K),
-                                .rows = T,
-                                .columns = std::min(kernels.NR, V - column),
-                                .K = K,
-                                .bias = p.bias.data() + column,
-                                .row_text = row_text.data(),
-                                .texts = B,
-                                .sum = sum ? 1 : 0,
-                                .best = best.data(),
-                                .best_row = with_argmax ? best_row.data() : nullptr,
-                                .pooled = out.data() + column,
-                                .argmax = with_argmax ? argmax.data() + column : nullptr,
-                                .ld = V});
+            kernels.head_panels({.blocks = blocks.data(),
+                                 .panels = weight.data() + int64_t{column} * padded(K),
+                                 .rows = T,
+                                 .columns = std::min(kernels.NR, V - column),
+                                 .K = K,
+                                 .bias = p.bias.data() + column,
+                                 .row_text = row_text.data(),
+                                 .texts = B,
+                                 .sum = sum ? 1 : 0,
+                                 .best = best.data(),
+                                 .best_row = with_argmax ? best_row.data() : nullptr,
+                                 .pooled = out.data() + column,
+                                 .argmax = with_argmax ? argmax.data() + column : nullptr,
+                                 .ld = V});
           }
         };
         run(pooled, !sum);

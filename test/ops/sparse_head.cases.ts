@@ -24,6 +24,9 @@ function head(name: string, pooling: 'max' | 'sum', lengths: number[], V: number
 }
 
 export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum'] as const).flatMap((pooling) => [
+  // More terms than one thread takes at a time, on every level.
+  head('many terms', 'max', [3, 0, 9], 1100, 6),
+  head('many terms, summed', 'sum', [3, 0, 9], 1100, 6),
   head(`one token (${pooling})`, pooling, [1], 1, 1),
   head(`texts of several lengths, some empty (${pooling})`, pooling, [3, 0, 1, 20, 0], 70, 9),
   head(`a vocabulary that fills its panels (${pooling})`, pooling, [4, 5], 256, 16),

@@ -22,7 +22,7 @@ void IndexBuilder::add_terms(const std::vector<std::string>& terms) {
   for (const std::string& term : terms) {
     const size_t before = lexicon_.size();
     lexicon_.add(term);
-    if (lexicon_.size() == before) fail("ERR_DUPLICATE_TERM", "term \"%s\" is in the lexicon already", term.c_str());
+    if (lexicon_.size() == before) fail("ERR_TERM_DUPLICATE", "term \"%s\" is in the lexicon already", term.c_str());
   }
 }
 
@@ -38,7 +38,7 @@ void IndexBuilder::append(const std::vector<std::string>& names, const std::vect
     if (document == limit) fail("ERR_INDEX_FULL", "an index holds %llu documents at most", (unsigned long long)limit);
     const uint32_t number = names_.add(names[i]);
     if (number != document) {
-      fail("ERR_DUPLICATE_ID", "document %llu has the id \"%s\" of document %u; ids must be unique",
+      fail("ERR_ID_DUPLICATE", "document %llu has the id \"%s\" of document %u; ids must be unique",
            (unsigned long long)document, names[i].c_str(), number);
     }
     if (offsets[i + 1] < offsets[i] || offsets[i + 1] > terms.size()) {
@@ -77,7 +77,7 @@ void IndexBuilder::end_block() {
     for (; p < row_ends_[row]; ++p) {
       const uint32_t term = row_terms_[p];
       if (last[term] == row) {
-        fail("ERR_DUPLICATE_TERM", "document \"%s\" has term \"%s\" twice; give each term one weight",
+        fail("ERR_TERM_DUPLICATE", "document \"%s\" has term \"%s\" twice; give each term one weight",
              std::string(names_.at(first_document + row)).c_str(), std::string(lexicon_.at(term)).c_str());
       }
       last[term] = static_cast<uint32_t>(row);

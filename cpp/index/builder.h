@@ -23,7 +23,7 @@ class IndexBuilder {
   void add_terms(const std::vector<std::string>& terms);
 
   // Row i is terms[offsets[i] .. offsets[i + 1]) with the weights beside them, in any order of terms. Refuses, leaving
-  // the builder unusable: a name or a term of a row that came before (ERR_DUPLICATE_ID, ERR_DUPLICATE_TERM), a weight
+  // the builder unusable: a name or a term of a row that came before (ERR_ID_DUPLICATE, ERR_TERM_DUPLICATE), a weight
   // that is not finite and > 0 (ERR_WEIGHT_RANGE).
   void append(const std::vector<std::string>& names, const std::vector<uint64_t>& offsets,
               const std::vector<uint32_t>& terms, const std::vector<float>& weights);

@@ -22,7 +22,7 @@ std::vector<Hit> search(const InvertedIndex& index, const Query& query, size_t k
   std::vector<uint32_t> sorted(query.terms, query.terms + query.count);
   std::sort(sorted.begin(), sorted.end());
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    fail("ERR_DUPLICATE_TERM", "the query has a term twice; give each term one weight");
+    fail("ERR_TERM_DUPLICATE", "the query has a term twice; give each term one weight");
   }
   if (!sorted.empty() && sorted.back() >= index.terms()) {
     fail("ERR_ARGUMENT_VALUE", "the query has term %u, the index has 0..%llu", sorted.back(),

@@ -86,7 +86,7 @@ export class InvertedIndex {
    * (a killed process leaves a folder `DIRECTORY.tmp-*` or `DIRECTORY/.tmp-*`, which may be removed). Parent
    * directories are made if needed.
    *
-   * Throws `ERR_DUPLICATE_ID`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite), `ERR_STRING_SURROGATE`,
+   * Throws `ERR_ID_DUPLICATE`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite), `ERR_STRING_SURROGATE`,
    * `ERR_INDEX_DIRECTORY` (something else is in the directory), `ERR_INDEX_EXISTS`, `ERR_FILE_*`, `ERR_DISK_FULL`, and
    * whatever `documents` throws.
    */

@@ -179,7 +179,7 @@ test('documents that cannot be indexed are refused with a code', async () => {
     { id: 'x', vector },
     { id: 'x', vector },
   ];
-  await refused(two, 'ERR_DUPLICATE_ID');
+  await refused(two, 'ERR_ID_DUPLICATE');
   await expect(InvertedIndex.build(fresh(), two)).rejects.toThrow(/document 1 has the id "x" of document 0/);
   await refused([{ id: '\ud800', vector }], 'ERR_STRING_SURROGATE');
   await refused([{ id: 'x', vector: { '\udfff': 1 } }], 'ERR_STRING_SURROGATE');
@@ -188,7 +188,7 @@ test('documents that cannot be indexed are refused with a code', async () => {
   const outside = new SparseVector(Uint32Array.of(2), Float32Array.of(1), ['sea', 'ship']);
   await refused([{ id: 'x', vector: outside }], 'ERR_TERM_RANGE');
   const twice = new SparseVector(Uint32Array.of(0, 1), Float32Array.of(1, 1), ['sea', 'sea']);
-  await refused([{ id: 'x', vector: twice }], 'ERR_DUPLICATE_TERM');
+  await refused([{ id: 'x', vector: twice }], 'ERR_TERM_DUPLICATE');
 });
 
 test('options outside their range are refused', async () => {

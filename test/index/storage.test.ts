@@ -111,7 +111,7 @@ test('a build that fails or is aborted leaves the old index and nothing beside i
     name: 'AbortError',
   });
   const duplicate = [...NEW, ...NEW];
-  await expect(InvertedIndex.build(directory, duplicate)).rejects.toMatchObject({ code: 'ERR_DUPLICATE_ID' });
+  await expect(InvertedIndex.build(directory, duplicate)).rejects.toMatchObject({ code: 'ERR_ID_DUPLICATE' });
   expect(await idsIn(directory)).toEqual(['old']);
   expect(readdirSync(folder)).toEqual(['index']);
   expect(readdirSync(directory)).toEqual(['index.fles']);
@@ -122,7 +122,7 @@ test('a build into a directory without an index that fails leaves no directory, 
   mkdirSync(join(folder, 'empty'));
   for (const name of ['none', 'empty']) {
     await expect(InvertedIndex.build(join(folder, name), [...NEW, ...NEW])).rejects.toMatchObject({
-      code: 'ERR_DUPLICATE_ID',
+      code: 'ERR_ID_DUPLICATE',
     });
   }
   expect(readdirSync(folder)).toEqual(['empty']);
@@ -147,7 +147,7 @@ test('a failed build stops reading its documents', async () => {
     }
   }
   await expect(InvertedIndex.build(join(emptyFolder(), 'index'), endless())).rejects.toMatchObject({
-    code: 'ERR_DUPLICATE_ID',
+    code: 'ERR_ID_DUPLICATE',
   });
   expect(closed).toBe(true);
 });

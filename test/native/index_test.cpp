@@ -195,8 +195,8 @@ std::string code_of(Body&& body) {
 }
 
 TEST_F(IndexTest, RowsThatDoNotFitAreRefused) {
-  EXPECT_EQ(code_of([&] { build({{"a", {0}, {1}}, {"a", {0}, {1}}}, 1, 4); }), "ERR_DUPLICATE_ID");
-  EXPECT_EQ(code_of([&] { build({{"a", {0, 0}, {1, 1}}}, 1, 4); }), "ERR_DUPLICATE_TERM");
+  EXPECT_EQ(code_of([&] { build({{"a", {0}, {1}}, {"a", {0}, {1}}}, 1, 4); }), "ERR_ID_DUPLICATE");
+  EXPECT_EQ(code_of([&] { build({{"a", {0, 0}, {1, 1}}}, 1, 4); }), "ERR_TERM_DUPLICATE");
   EXPECT_EQ(code_of([&] { build({{"a", {1}, {1}}}, 1, 4); }), "ERR_ARGUMENT_VALUE");
   for (const float bad : {0.0F, -1.0F, std::nanf(""), HUGE_VALF}) {
     EXPECT_EQ(code_of([&] { build({{"a", {0}, {bad}}}, 1, 4); }), "ERR_WEIGHT_RANGE");
@@ -206,7 +206,7 @@ TEST_F(IndexTest, RowsThatDoNotFitAreRefused) {
   const std::string work = fresh();
   std::filesystem::create_directory(work);
   IndexBuilder builder(work);
-  EXPECT_EQ(code_of([&] { builder.add_terms({"x", "x"}); }), "ERR_DUPLICATE_TERM");
+  EXPECT_EQ(code_of([&] { builder.add_terms({"x", "x"}); }), "ERR_TERM_DUPLICATE");
   EXPECT_EQ(code_of([&] { builder.append({"a"}, {0, 2}, {0}, {1}); }), "ERR_ARGUMENT_LENGTH");
   EXPECT_EQ(code_of([&] { builder.append({"a", "b"}, {0, 2, 1}, {0}, {1}); }), "ERR_ARGUMENT_VALUE");
 }
@@ -234,7 +234,7 @@ TEST_F(IndexTest, QueriesThatDoNotFitAreRefused) {
   };
   EXPECT_EQ(code({0}, {1}, 1, "exhaustive"), "");
   EXPECT_EQ(code({2}, {1}, 1, "exhaustive"), "ERR_ARGUMENT_VALUE");
-  EXPECT_EQ(code({1, 0, 1}, {1, 1, 1}, 1, "exhaustive"), "ERR_DUPLICATE_TERM");
+  EXPECT_EQ(code({1, 0, 1}, {1, 1, 1}, 1, "exhaustive"), "ERR_TERM_DUPLICATE");
   EXPECT_EQ(code({0}, {0}, 1, "exhaustive"), "ERR_WEIGHT_RANGE");
   EXPECT_EQ(code({0}, {std::nanf("")}, 1, "exhaustive"), "ERR_WEIGHT_RANGE");
   EXPECT_EQ(code({0}, {1}, 0, "exhaustive"), "ERR_OPTION_RANGE");

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { FLES1Encoder, VectorKind } from '../encode/encoder';
 import { FlesError, fileError } from '../errors';
+import { version } from '../version';
 import {
   addCutOptions,
   addDeviceOptions,
@@ -18,7 +19,6 @@ import { type Fingerprint, partialPath, ResumableOutput } from './resumable-outp
 import type { Session } from './terminal';
 import { readTexts, type TextRecord } from './text-input';
 import { formatVector } from './vectors';
-import { version } from './version';
 
 interface Options extends EncoderOptions {
   model: string;

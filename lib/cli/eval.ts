@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { FlesError } from '../errors';
 import { readBeir } from '../eval/beir';
 import { evaluate } from '../eval/evaluate';
-import { markdownTable, writeComparison } from '../eval/report';
+import { markdownTable, reportNotes, writeComparison } from '../eval/report';
 import { readQrels, readRun } from '../eval/trec';
 import { addDeviceOptions, type EncoderOptions } from './encoder-options';
 import { list, number } from './option-parsers';
@@ -121,7 +121,8 @@ async function compareSystems(options: Options, session: Session): Promise<void>
       provenance: { command: commandLine(), models: Object.fromEntries(models) },
     });
     phases.stop();
-    await writeStdout([`${markdownTable(report.rows)}\n\nreport: ${join(output, 'report.md')}\n`]);
+    const notes = reportNotes(report.rows).map((note) => `- ${note}\n`);
+    await writeStdout([`${markdownTable(report.rows)}\n\n`, ...notes, `\nreport: ${join(output, 'report.md')}\n`]);
   } finally {
     phases.stop();
     dispose();

@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { messageOf } from '../errors';
 import type { ModelSpec } from '../model/spec';
 import type { Platform } from '../native';
+import { version } from '../version';
 import { writeStdout } from './output';
 import type { Session } from './terminal';
-import { version } from './version';
 
 interface Options {
   model?: string;

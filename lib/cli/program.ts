@@ -1,11 +1,11 @@
 import { Command, CommanderError } from 'commander';
+import { version } from '../version';
 import { encodeCommand } from './encode';
 import { evalCommand } from './eval';
 import { indexCommand } from './index-command';
 import { infoCommand } from './info';
 import { searchCommand } from './search';
 import { EXIT, exitCode, formatError, Session } from './terminal';
-import { version } from './version';
 
 /**
  * Runs the command line and returns its exit code: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.

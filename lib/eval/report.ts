@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { access, constants, mkdir } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileError } from '../errors';
 import { writeTextFile } from '../text/output-file';
+import { version } from '../version';
 import type { BeirDataset } from './beir';
 import { type CompareOptions, type ComparisonRow, compare } from './compare';
 import type { System } from './systems';
@@ -81,9 +81,6 @@ function runName({ system, threshold }: Pick<ComparisonRow, 'system' | 'threshol
 }
 
 function describe(dataset: BeirDataset): Provenance {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
-    version: string;
-  };
   const processors = cpus();
   return {
     dataset: resolve(dataset.directory),

@@ -1,6 +1,6 @@
 // Encoding against every runtime that is found, in one interleaved run.
 //
-//   npm run bench:encode [-- --json FILE] [--rounds N] [--only SECTION[,...]]
+//   npm run bench:encode [-- --json FILE] [--rounds N] [--only SECTION[,...]] [--rivals NAME[,...]]
 //
 // Sections: fixed (BERT-base size, lengths 32, 128, 256), documents (NFCorpus as it is, needs FLES_DATA), query (one short
 // query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector).
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'string' },
     rounds: { type: 'string', default: '5' },
+    rivals: { type: 'string', default: 'onnxruntime,openvino,torch' },
     only: { type: 'string', default: 'fixed,documents,query,memory,load' },
   },
 });
@@ -50,6 +51,10 @@ if (python) {
   const args = (kind, file) => [script('torch_openvino.py'), kind, file, String(threads)];
   if (existsSync(onnx)) roster.openvino = () => new Contender('openvino', python, args('openvino', onnx));
   roster.torch = () => new Contender('torch', python, args('torch', model));
+}
+
+for (const name of Object.keys(roster)) {
+  if (name !== 'fles' && !options.rivals.split(',').includes(name)) delete roster[name];
 }
 
 const tokenizer = await fles.Tokenizer.load(model);

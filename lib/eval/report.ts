@@ -1,7 +1,8 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileError } from '../errors';
+import { makeDirectory } from '../make-directory';
 import { writeTextFile } from '../text/output-file';
 import { version } from '../version';
 import type { BeirDataset } from './beir';
@@ -49,7 +50,7 @@ export async function writeComparison(
   options: WriteComparisonOptions = {},
 ): Promise<Report> {
   const { provenance, onRow, ...compareOptions } = options;
-  await mkdir(directory, { recursive: true })
+  await makeDirectory(directory)
     .then(() => access(directory, constants.W_OK))
     .catch((error) => {
       throw fileError(error, directory);

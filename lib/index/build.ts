@@ -3,6 +3,7 @@ import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { checkString, show } from '../check';
 import { FlesError, fileError, throwIfAborted } from '../errors';
+import { makeDirectory } from '../make-directory';
 import { cancellable, type NativeIndexBuilder, native } from '../native';
 import { checkWellFormed, Rows, TermIds, type VectorLike } from './vectors';
 
@@ -44,7 +45,7 @@ export async function buildIndex(
   const name = `${TEMPORARY}${process.pid}-${randomBytes(6).toString('hex')}`;
   const temporary = exists ? join(destination, name) : destination + name;
   try {
-    await mkdir(dirname(destination), { recursive: true });
+    await makeDirectory(dirname(destination));
     await mkdir(temporary);
   } catch (error) {
     throw fileError(error, temporary);

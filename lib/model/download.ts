@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FlesError, fileError } from '../errors';
+import { makeDirectory } from '../make-directory';
 import { type HubClient, networkError } from './hub-client';
 
 /** A file of the hub, by what its listing says. */
@@ -29,7 +30,7 @@ export async function download(
 ): Promise<void> {
   const incomplete = `${target}.incomplete`;
   try {
-    await mkdir(dirname(target), { recursive: true });
+    await makeDirectory(dirname(target));
     // Bytes that an earlier run left may be bad; one whole download from the start decides.
     if (!(await receive(client, url, file, incomplete, onReceived))) {
       await rm(incomplete, { force: true });

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, link, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, link, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileError } from '../errors';
+import { makeDirectory } from '../make-directory';
 import { exists } from './modules';
 
 // The cache of Python's huggingface_hub, shared with it:
@@ -77,7 +78,7 @@ export class CachedModel {
     const pointer = join(this.snapshot(commit), path);
     if (await exists(pointer)) return;
     try {
-      await mkdir(dirname(pointer), { recursive: true });
+      await makeDirectory(dirname(pointer));
       await pointTo(this.blob(hash), pointer);
     } catch (error) {
       // Another process may have made it meanwhile.
@@ -91,7 +92,7 @@ export class CachedModel {
     if ((await this.#ref(revision)) === commit) return;
     const path = join(this.directory, 'refs', revision);
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeDirectory(dirname(path));
       const temporary = `${path}.${randomUUID()}.tmp`;
       await writeFile(temporary, commit);
       await rename(temporary, path);

@@ -1,8 +1,9 @@
-import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileError, throwIfAborted } from '../errors';
+import { makeDirectory } from '../make-directory';
 
 /** A lock whose file was not touched for so long belongs to a process that is gone. */
 const STALE_MS = 30_000;
@@ -29,7 +30,7 @@ export async function withLock<T>(path: string, signal: AbortSignal | undefined,
 
 async function acquire(path: string, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     for (;;) {
       const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;

@@ -1,0 +1,113 @@
+// Writes docs/performance.md from the results of `npm run bench:encode` and `npm run bench:kernels`.
+//
+//   node bench/performance.mjs ENCODE.json KERNELS.json > docs/performance.md
+import { readFileSync } from 'node:fs';
+
+const [encode, kernels] = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, 'utf8')));
+const { sections } = encode;
+const lines = [];
+const say = (...more) => lines.push(...more);
+const table = (header, rows) =>
+  say(
+    `| ${header.join(' | ')} |`,
+    `|${header.map((_, i) => (i === 0 ? '---|' : '---:|')).join('')}`,
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+  );
+const percent = (share) => `${Math.round(100 * share)}%`;
+const spread = ({ median, low, high }, digits = 2) =>
+  `${median.toFixed(digits)} (${low.toFixed(digits)}..${high.toFixed(digits)})`;
+
+/** One table of a section: a row a case, a column a contender, ratios with their spread. */
+function comparison(rows, title) {
+  const rivals = Object.keys(rows[0].contenders).filter((name) => name !== 'fles');
+  const header = [
+    title,
+    'fles, texts/s',
+    ...(rows[0].gflop ? ['of the peak'] : []),
+    ...rivals.flatMap((name) => [`${name}, texts/s`, `fles is x faster`]),
+  ];
+  return [
+    header,
+    (row, label) => [
+      label,
+      row.contenders.fles.textsPerSecond.toFixed(2),
+      ...(row.gflop ? [percent(row.contenders.fles.ofPeak)] : []),
+      ...rivals.flatMap((name) => {
+        const rival = row.contenders[name];
+        return [rival.textsPerSecond.toFixed(2), spread(rival.flesIsFaster)];
+      }),
+    ],
+  ];
+}
+
+say(
+  '# Performance',
+  '',
+  'Made by `node bench/performance.mjs ENCODE.json KERNELS.json` from these runs:',
+  '',
+  ...[encode, kernels].map(
+    (run) => `- \`${run.command}\`, ${run.date.slice(0, 10)}, commit ${run.commit?.slice(0, 12)}, Node ${run.node}`,
+  ),
+  '',
+  `Machine: ${encode.cpu}, ${encode.cores} cores, ${encode.memoryGb} GB, CPU level \`${encode.cpuLevel}\`, ${encode.threads} threads; measured ` +
+    `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
+    'by up to a factor of two: contenders take turns round by round, ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
+  '',
+  `BERT-base size with the sparse head, weights ${encode.weights}; float32 everywhere. fles starts from texts, the others from token ids, in batches padded to their longest text.`,
+  '',
+);
+if (sections.fixed) {
+  say('## Texts of one length', '');
+  const [header, cells] = comparison(sections.fixed, 'tokens x texts');
+  table(
+    header,
+    sections.fixed.map((row) => cells(row, `${row.length} x ${row.batch}`)),
+  );
+}
+if (sections.documents) {
+  say('## Documents as they are', '', '64 documents of NFCorpus, cut at 256 tokens.', '');
+  const [header, cells] = comparison(sections.documents, 'batch size');
+  table(
+    header,
+    sections.documents.map((row) => cells(row, String(row.batch))),
+  );
+}
+if (sections.query) {
+  say('## One query of 8 tokens', '', 'Loaded: every core also runs an endless loop.', '');
+  const names = Object.keys(sections.query[0].contenders);
+  table(
+    ['', ...names.flatMap((name) => [`${name} p50, ms`, 'p99'])],
+    sections.query.map((row) => [
+      row.load,
+      ...names.flatMap((name) => [row.contenders[name].p50.toFixed(1), row.contenders[name].p99.toFixed(1)]),
+    ]),
+  );
+}
+if (sections.memory) {
+  say('## Peak memory, 32 texts of 256 tokens', '');
+  const peaks = Object.entries(sections.memory.peakMb);
+  table(
+    peaks.map(([name]) => `${name}, MB`),
+    [peaks.map(([, mb]) => mb.toFixed(0))],
+  );
+}
+if (sections.load) {
+  say('## Process start to first vector, file cache warm', '');
+  const contenders = Object.entries(sections.load.contenders);
+  table(
+    contenders.map(([name]) => `${name}, s`),
+    [contenders.map(([, { milliseconds }]) => (milliseconds.median / 1000).toFixed(2))],
+  );
+}
+say('## Kernels', '', 'Medians with quartiles; the peak is that of the CPU level, measured beside each kernel.', '');
+table(
+  ['kernel', 'ms', 'rate', 'of the peak'],
+  kernels.cases.map((row) => [
+    row.name,
+    spread(row.milliseconds),
+    row.gflops ? `${row.gflops.toFixed(0)} GFLOP/s` : `${row.gbytes.toFixed(1)} GB/s`,
+    row.ofPeak ? percent(row.ofPeak) : '',
+  ]),
+);
+console.log(lines.join('\n').trimEnd());

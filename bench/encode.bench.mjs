@@ -1,6 +1,6 @@
 // Encoding against every runtime that is found, in one interleaved run.
 //
-//   npm run bench:encode [-- --json FILE] [--rounds N] [--only SECTION[,...]] [--rivals NAME[,...]]
+//   npm run bench:encode [-- --json FILE] [--rounds N] [--only SECTION[,...]] [--rivals NAME[,...]] [--large]
 //
 // Sections: fixed (BERT-base size, lengths 32, 128, 256), documents (NFCorpus as it is, needs FLES_DATA), query (one short
 // query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector).
@@ -23,10 +23,26 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'string' },
     rounds: { type: 'string', default: '5' },
+    large: { type: 'boolean', default: false },
     rivals: { type: 'string', default: 'onnxruntime,openvino,torch' },
     only: { type: 'string', default: 'fixed,documents,query,memory,load' },
   },
 });
+/** Tokens a text, texts. */
+const SMALL = [
+  [32, 1],
+  [32, 8],
+  [32, 32],
+  [128, 1],
+  [128, 8],
+  [256, 1],
+  [256, 8],
+];
+const LARGE = [
+  [32, 256],
+  [128, 32],
+  [256, 32],
+];
 const rounds = Number(options.rounds);
 const sections = new Set(options.only.split(','));
 const here = dirname(fileURLToPath(import.meta.url));
@@ -130,17 +146,7 @@ console.log(
 if (sections.has('fixed')) {
   report.sections.fixed = await withContenders(async (contenders) => {
     const rows = [];
-    for (const [length, count] of [
-      [32, 1],
-      [32, 8],
-      [32, 32],
-      [32, 256],
-      [128, 1],
-      [128, 8],
-      [128, 32],
-      [256, 1],
-      [256, 8],
-    ]) {
+    for (const [length, count] of [...SMALL, ...(options.large ? LARGE : [])]) {
       const asked = await request(fixedTexts(count, length, vocabulary), length, Math.min(count, 32));
       // The machine's speed drifts, so the peak is measured again beside each case.
       const peaks = [native.roofline().gflops];

@@ -28,6 +28,9 @@ function editDistance(a: string, b: string): number {
 
 /** Refuses an options object with a key that is not in `known`, naming the nearest known key. */
 export function checkKeys(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `the options are ${show(options)}, expected an object`);
+  }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       const guess = nearest(key, known);

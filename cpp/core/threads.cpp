@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -52,9 +54,14 @@ thread_local bool inside_body = false;
 }  // namespace
 
 int default_thread_count() {
-  if (const char* forced = std::getenv("FLES_NUM_THREADS")) {
-    const long value = std::strtol(forced, nullptr, 10);
-    if (value >= 1 && value <= 1024) return static_cast<int>(value);
+  const char* forced = std::getenv("FLES_NUM_THREADS");
+  if (forced != nullptr && *forced != '\0') {
+    char* end = nullptr;
+    const long value = std::strtol(forced, &end, 10);
+    if (*end != '\0' || value < 1 || value > 1024) {
+      fail("ERR_NUM_THREADS", "FLES_NUM_THREADS is \"%s\", expected a number in 1..1024; set or unset it", forced);
+    }
+    return static_cast<int>(value);
   }
   int count = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)

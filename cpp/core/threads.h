@@ -5,7 +5,8 @@
 
 namespace fles {
 
-// Threads to use: FLES_NUM_THREADS, else the processors this process may run on, cut by the cgroup's CPU quota.
+// Threads to use: FLES_NUM_THREADS (1..1024; ERR_NUM_THREADS for anything else), else the processors this process may
+// run on, cut by the cgroup's CPU quota.
 int default_thread_count();
 
 class ThreadPool {

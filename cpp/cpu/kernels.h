@@ -35,7 +35,7 @@ struct HeadPanels {
   const float* bias;
   const int32_t* row_text;  // (rows) text of each row
   int texts;
-  int sum;            // pooling: 0 max, 1 sum
+  int pooling;        // fles::HeadPooling
   float* best;        // (panels, texts, NR) scratch
   int32_t* best_row;  // (panels, texts, NR) scratch, or null when argmax is not wanted
   float* pooled;      // (texts, ld) from the first column on

@@ -71,10 +71,18 @@ static void linear_panels(const LinearPanels& p) {
   }
 }
 
-// Adds log1p(relu(z)) of the positive lanes. Few are positive, so a scalar call each is cheap and exact.
+// The values of fles::HeadPooling.
+constexpr int kMaxPooling = 0;
+constexpr int kSumPooling = 1;
+constexpr int kSumLog1pPooling = 2;
+
+// Adds log1p(relu(z)) of the positive lanes, or log1p of that. Few are positive, so a scalar call each is cheap and exact.
+template <int kPooling>
 FLES_INLINE void add_log1p(float* best, vf z) {
   for (int i = 0; i < W; ++i) {
-    if (z[i] > 0.0f) best[i] += __builtin_log1pf(z[i]);
+    if (!(z[i] > 0.0f)) continue;
+    const float weight = __builtin_log1pf(z[i]);
+    best[i] += kPooling == kSumLog1pPooling ? __builtin_log1pf(weight) : weight;
   }
 }
 
@@ -89,12 +97,12 @@ FLES_INLINE void keep_largest(float* best, int32_t* best_row, vf z, int32_t row)
   }
 }
 
-template <bool kSum, bool kArgmax>
+template <int kPooling, bool kArgmax>
 static void head_panels_as(const HeadPanels& p) {
   const int64_t inner = padded(p.K);
   const int panels = (p.columns + NR - 1) / NR;
   const int64_t scratch = int64_t{p.texts} * NR;  // of one panel
-  for (int64_t i = 0; i < panels * scratch; ++i) p.best[i] = kSum ? 0.0f : -__builtin_inff();
+  for (int64_t i = 0; i < panels * scratch; ++i) p.best[i] = kPooling == kMaxPooling ? -__builtin_inff() : 0.0f;
   if constexpr (kArgmax) {
     for (int64_t i = 0; i < panels * scratch; ++i) p.best_row[i] = -1;
   }
@@ -108,8 +116,8 @@ static void head_panels_as(const HeadPanels& p) {
         const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
         for (int j = 0; j < NV; ++j) {
           const int64_t at = place + j * W;
-          if constexpr (kSum) {
-            add_log1p(p.best + at, sums[j] + bias[j]);
+          if constexpr (kPooling != kMaxPooling) {
+            add_log1p<kPooling>(p.best + at, sums[j] + bias[j]);
           } else {
             keep_largest<kArgmax>(p.best + at, kArgmax ? p.best_row + at : nullptr, sums[j] + bias[j], first + i);
           }
@@ -127,7 +135,8 @@ static void head_panels_as(const HeadPanels& p) {
 }
 
 static void head_panels(const HeadPanels& p) {
-  if (p.sum != 0) return head_panels_as<true, false>(p);
-  if (p.argmax != nullptr) return head_panels_as<false, true>(p);
-  head_panels_as<false, false>(p);
+  if (p.pooling == kSumPooling) return head_panels_as<kSumPooling, false>(p);
+  if (p.pooling == kSumLog1pPooling) return head_panels_as<kSumLog1pPooling, false>(p);
+  if (p.argmax != nullptr) return head_panels_as<kMaxPooling, true>(p);
+  head_panels_as<kMaxPooling, false>(p);
 }

@@ -6,8 +6,8 @@ namespace fles::cpu {
 void sparse_head(void* self, const SparseHeadForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
-  if (a.pooling == HeadPooling::kSum && a.argmax != nullptr) {
-    fail("ERR_ARGUMENT_VALUE", "argmax is asked of pooling \"sum\", which has none; pass null");
+  if (a.pooling != HeadPooling::kMax && a.argmax != nullptr) {
+    fail("ERR_ARGUMENT_VALUE", "argmax is asked of a sum, which has none; pass null");
   }
   const Kernels& kernels = *state.kernels;
   const float* blocks = pack_input(state, a.in, a.T, a.C);
@@ -34,7 +34,7 @@ void sparse_head(void* self, const SparseHeadForward& a) {
         .bias = a.bias + column,
         .row_text = row_text.data(),
         .texts = a.B,
-        .sum = a.pooling == HeadPooling::kSum ? 1 : 0,
+        .pooling = static_cast<int>(a.pooling),
         .best = own,
         .best_row = a.argmax == nullptr ? nullptr : reinterpret_cast<int32_t*>(own + best),
         .pooled = a.pooled + column,

@@ -15,6 +15,7 @@ void reserve(const Backend& backend, Buffer& buffer, size_t& capacity, size_t fl
 WeightActivation activation_of(SparsePooling pooling) {
   switch (pooling) {
     case SparsePooling::kSum:
+    case SparsePooling::kSumLog1pLog1p:
       return WeightActivation::kNone;  // the head has applied it token by token
     case SparsePooling::kLog1pLog1p:
       return WeightActivation::kLog1pLog1p;
@@ -22,6 +23,19 @@ WeightActivation activation_of(SparsePooling pooling) {
       break;
   }
   return WeightActivation::kLog1p;
+}
+
+HeadPooling head_pooling_of(SparsePooling pooling) {
+  switch (pooling) {
+    case SparsePooling::kSum:
+      return HeadPooling::kSum;
+    case SparsePooling::kSumLog1pLog1p:
+      return HeadPooling::kSumLog1p;
+    case SparsePooling::kMax:
+    case SparsePooling::kLog1pLog1p:
+      break;
+  }
+  return HeadPooling::kMax;  // the activation is monotone: it comes after the maximum
 }
 
 }  // namespace
@@ -80,8 +94,7 @@ SparseRows Encoder::encode_sparse(const RaggedBatch& batch, const SparseOptions&
   const size_t row_floats = static_cast<size_t>(B) * V;
   reserve(backend_, pooled_, pooled_capacity_, row_floats);
   backend_.sparse_head(backend_.self, {transformed, p.decoder.weight.get(), p.decoder.bias.data(), batch.offsets,
-                                       pooled_.data(), nullptr, B, T, C, V,
-                                       options.pooling == SparsePooling::kSum ? HeadPooling::kSum : HeadPooling::kMax});
+                                       pooled_.data(), nullptr, B, T, C, V, head_pooling_of(options.pooling)});
   throw_if_cancelled(cancelled);
 
   if (!counts_ || static_cast<size_t>(B) > rows_capacity_) {

@@ -10,7 +10,7 @@
 
 namespace fles {
 
-enum class SparsePooling : int32_t { kMax, kSum, kLog1pLog1p };
+enum class SparsePooling : int32_t { kMax, kSum, kLog1pLog1p, kSumLog1pLog1p };
 
 struct SparseOptions {
   SparsePooling pooling = SparsePooling::kMax;

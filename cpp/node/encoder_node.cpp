@@ -102,7 +102,7 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     return guarded(env, [&] {
       const Napi::Object object = info[2].As<Napi::Object>();
       SparseOptions options;
-      options.pooling = choice_at<SparsePooling>(object, "pooling", {"max", "sum", "log1p_log1p"});
+      options.pooling = choice_at<SparsePooling>(object, "pooling", {"max", "sum", "log1p_log1p", "sum_log1p_log1p"});
       options.threshold = static_cast<float>(number_at(object, "threshold"));
       options.top_k = integer_at(object, "topK");
       options.dropped = array_of<int32_t>(object.Get("dropped"), "dropped");

@@ -3,7 +3,7 @@
 //   offsets  (B + 1)   text b is rows offsets[b]..offsets[b+1)
 //   with z[t, v] = in[t] . weight[v] + bias[v], which is never stored:
 //   pooled   (B, V)    max: the largest z of the text; sum: sum over its tokens of log1p(relu(z)) (SPLADE v1,
-//                      arXiv:2107.05720), added in token order
+//                      arXiv:2107.05720); sum_log1p: of log1p(log1p(relu(z))); added in token order
 //   argmax   (B, V)    max only, or null: row (0..T-1) of the largest z; the lowest row wins a tie
 // A text without tokens gets -infinity (max) or 0 (sum), and argmax -1.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace fles {
 
-enum class HeadPooling : int32_t { kMax, kSum };
+enum class HeadPooling : int32_t { kMax, kSum, kSumLog1p };
 
 struct SparseHeadForward {
   const float* in;
@@ -29,7 +29,7 @@ struct SparseHeadForward {
 template <class Visitor>
 void fields(Visitor& v, SparseHeadForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V);
-  v.choice("pooling", a.pooling, {"max", "sum"});
+  v.choice("pooling", a.pooling, {"max", "sum", "sum_log1p"});
   v.input("in", a.in, int64_t{a.T} * a.C);
   v.weight("weight", a.weight, a.V, a.C);
   v.input("bias", a.bias, int64_t{a.V});

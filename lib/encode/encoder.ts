@@ -60,6 +60,8 @@ export class FLES1Encoder {
   readonly #network: NativeEncoder;
   readonly #idf: Float32Array | undefined;
   readonly #options: FromPretrainedOptions;
+  #calls = 0;
+  #disposed = false;
 
   private constructor(
     spec: ModelSpec,
@@ -136,6 +138,10 @@ export class FLES1Encoder {
    */
   async encodeBatch(texts: readonly string[], options: EncodeOptions = {}): Promise<SparseMatrix> {
     this.#expectMode('sparse', 'encodeDense()');
+    return this.#underWay(() => this.#encodeBatch(texts, options));
+  }
+
+  async #encodeBatch(texts: readonly string[], options: EncodeOptions): Promise<SparseMatrix> {
     const resolved = resolveOptions(options, limitsOf(this.#spec), this.#options);
     checkTexts(texts);
     const rows =
@@ -172,6 +178,10 @@ export class FLES1Encoder {
    */
   async encodeDense(texts: readonly string[], options: EncodeOptions = {}): Promise<DenseMatrix> {
     this.#expectMode('dense', 'encodeBatch()');
+    return this.#underWay(() => this.#encodeDense(texts, options));
+  }
+
+  async #encodeDense(texts: readonly string[], options: EncodeOptions): Promise<DenseMatrix> {
     const resolved = resolveOptions(options, limitsOf(this.#spec), this.#options);
     checkTexts(texts);
     const columns = this.#spec.config.hiddenSize;
@@ -194,7 +204,19 @@ export class FLES1Encoder {
 
   /** Frees the weights. Calls under way end first; later ones fail with `ERR_DISPOSED`. */
   dispose(): void {
-    this.#network.dispose();
+    this.#disposed = true;
+    if (this.#calls === 0) this.#network.dispose();
+  }
+
+  /** Runs a call of several steps; the weights stay until its last one. */
+  async #underWay<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#disposed) throw new FlesError('ERR_DISPOSED', 'the encoder was disposed; load it again');
+    this.#calls++;
+    try {
+      return await call();
+    } finally {
+      if (--this.#calls === 0 && this.#disposed) this.#network.dispose();
+    }
   }
 
   /** Encodes window after window, the next one already under way while the last is consumed. */

@@ -1,3 +1,6 @@
+import { show } from '../check';
+import { FlesError } from '../errors';
+
 /**
  * Groups what an iterable yields into windows of at most `size`. While the consumer is busy the next window fills in the
  * background; when it is free, a window goes out as soon as nothing more is at hand at once, so that a slow source is
@@ -9,6 +12,9 @@ export async function* windows<T>(
   size: number,
   signal?: AbortSignal,
 ): AsyncGenerator<T[]> {
+  if (typeof source !== 'object' || source === null || !(Symbol.asyncIterator in source || Symbol.iterator in source)) {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `the texts are ${show(source)}, expected an iterable of strings`);
+  }
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   let abort = () => {};
   const onAbort = () => abort();

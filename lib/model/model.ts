@@ -113,7 +113,7 @@ function applyOverrides(spec: ModelSpec, overrides: ModelOverrides): void {
     );
   }
   if (pooling !== undefined) {
-    checkChoice('pooling', pooling, ['max', 'sum', 'log1p_log1p']);
+    checkChoice('pooling', pooling, ['max', 'sum', 'log1p_log1p', 'sum_log1p_log1p']);
     if (spec.sparse) spec.sparse = { pooling };
   }
   if (denseMode !== undefined) {

@@ -156,9 +156,10 @@ async function readSpladePooling(module: Module): Promise<Pooling> {
   if (strategy === 'max' && activation === 'relu') return 'max';
   if (strategy === 'sum' && activation === 'relu') return 'sum';
   if (strategy === 'max' && activation === 'log1p_relu') return 'log1p_log1p';
+  if (strategy === 'sum' && activation === 'log1p_relu') return 'sum_log1p_log1p';
   throw new FlesError(
     'ERR_MODEL_POOLING',
-    `${path} pools by ${show(strategy)} of ${show(activation)}, supported are max or sum of relu and max of log1p_relu`,
+    `${path} pools by ${show(strategy)} of ${show(activation)}, supported are max or sum of relu or log1p_relu`,
   );
 }
 

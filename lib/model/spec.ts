@@ -1,5 +1,5 @@
 /** How the logits of a text's tokens become one sparse vector: see `FLES1Encoder`. */
-export type Pooling = 'max' | 'sum' | 'log1p_log1p';
+export type Pooling = 'max' | 'sum' | 'log1p_log1p' | 'sum_log1p_log1p';
 
 /** Where query weights come from: the network, 1 for each distinct word piece, or a table in the model directory. */
 export type QueryKind = 'encoder' | 'bag' | 'idf';

@@ -61,13 +61,23 @@ export async function readVocabulary(directory: string): Promise<Vocabulary | un
   return { path, terms: termsById(ids, path), definition, special: specialTokens(ids, settings, path) };
 }
 
-/** Refuses a vocabulary that has more entries than the model has embeddings. */
+/** Word embeddings that no term has: checkpoints are padded to a multiple of 128 at most. */
+const SPARE_EMBEDDINGS = 127;
+
+/** Refuses a vocabulary that has more entries than the model has embeddings, or far fewer. */
 export function checkVocabularySize({ path, terms }: Vocabulary, vocabularySize: number): void {
   if (terms.length > vocabularySize) {
     throw new FlesError(
       'ERR_VOCABULARY_SIZE',
       `${path} has ${terms.length} entries, expected at most ${vocabularySize} (the model's word embeddings); ` +
         'the tokenizer belongs to another model',
+    );
+  }
+  if (terms.length < vocabularySize - SPARE_EMBEDDINGS) {
+    throw new FlesError(
+      'ERR_VOCABULARY_SIZE',
+      `${path} has ${terms.length} entries, expected at least ${vocabularySize - SPARE_EMBEDDINGS} (the model has ` +
+        `${vocabularySize} word embeddings); the vocabulary is cut off or belongs to another model`,
     );
   }
 }

@@ -47,16 +47,17 @@ describe('SpladePooling', () => {
     [{ pooling_strategy: 'max', activation_function: 'relu', word_embedding_dimension: V }, 'max'],
     [{ pooling_strategy: 'sum', activation_function: 'relu', embedding_dimension: null }, 'sum'],
     [{ pooling_strategy: 'max', activation_function: 'log1p_relu' }, 'log1p_log1p'],
+    [{ pooling_strategy: 'sum', activation_function: 'log1p_relu' }, 'sum_log1p_log1p'],
     [{}, 'max'],
   ])('%j is the pooling %s', async (pooling, expected) => {
     expect(await readModel(splade(pooling))).toMatchObject({ mode: 'sparse', sparse: { pooling: expected } });
   });
 
   test('of another kind is refused', async () => {
-    const directory = splade({ pooling_strategy: 'sum', activation_function: 'log1p_relu' });
+    const directory = splade({ pooling_strategy: 'mean', activation_function: 'relu' });
     expect(await error(directory)).toMatchObject({
       code: 'ERR_MODEL_POOLING',
-      message: expect.stringContaining('pools by "sum" of "log1p_relu"'),
+      message: expect.stringContaining('pools by "mean" of "relu"'),
     });
   });
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readModel } from '../../lib/model/model';
+import { checkVocabularySize } from '../../lib/text/vocabulary';
 import { safetensors } from '../support/safetensors-writer';
 import { bert, config, error, renamed } from './model-helpers';
 import { bertTensors, C, terms, V } from './tiny-model';
@@ -138,6 +139,12 @@ describe('weights that do not fit', () => {
     });
     expect((await readModel(bert({ 'vocab.txt': terms.slice(0, -1).join('\n') }))).config.vocabularySize).toBe(V);
   });
+});
+
+test('a vocabulary may lack what a checkpoint is padded with, but not more', () => {
+  const vocabulary = { path: 'vocab.txt', terms: Array<string>(1000).fill('a') } as never;
+  expect(() => checkVocabularySize(vocabulary, 1127)).not.toThrow();
+  expect(() => checkVocabularySize(vocabulary, 1128)).toThrow(/has 1000 entries, expected at least 1001/);
 });
 
 describe('config.json', () => {

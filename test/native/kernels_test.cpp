@@ -260,7 +260,7 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
                                  .bias = p.bias.data() + column,
                                  .row_text = row_text.data(),
                                  .texts = B,
-                                 .sum = sum ? 1 : 0,
+                                 .pooling = sum ? 1 : 0,
                                  .best = best.data(),
                                  .best_row = with_argmax ? best_row.data() : nullptr,
                                  .pooled = out.data() + column,

@@ -1,19 +1,21 @@
 import { type OpCase, offsetsOf, products, type Round, randomFloats } from '../support/native-ops';
 
+type HeadPooling = 'max' | 'sum' | 'sum_log1p';
+
 export interface SparseHeadArguments {
   [name: string]: number | string | Float32Array | Int32Array;
   B: number;
   T: number;
   C: number;
   V: number;
-  pooling: 'max' | 'sum';
+  pooling: HeadPooling;
   in: Float32Array;
   weight: Float32Array;
   bias: Float32Array;
   offsets: Int32Array;
 }
 
-function head(name: string, pooling: 'max' | 'sum', lengths: number[], V: number, C: number, repeat = false) {
+function head(name: string, pooling: HeadPooling, lengths: number[], V: number, C: number, repeat = false) {
   const offsets = offsetsOf(lengths);
   const T = offsets[lengths.length]!;
   const input = randomFloats(T * C, 41);
@@ -23,10 +25,9 @@ function head(name: string, pooling: 'max' | 'sum', lengths: number[], V: number
   return { name, args: { B: lengths.length, T, C, V, pooling, in: input, weight, bias, offsets } };
 }
 
-export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum'] as const).flatMap((pooling) => [
+export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum', 'sum_log1p'] as const).flatMap((pooling) => [
   // More terms than one thread takes at a time, on every level.
-  head('many terms', 'max', [3, 0, 9], 1100, 6),
-  head('many terms, summed', 'sum', [3, 0, 9], 1100, 6),
+  head(`many terms (${pooling})`, pooling, [3, 0, 9], 1100, 6),
   head(`one token (${pooling})`, pooling, [1], 1, 1),
   head(`texts of several lengths, some empty (${pooling})`, pooling, [3, 0, 1, 20, 0], 70, 9),
   head(`a vocabulary that fills its panels (${pooling})`, pooling, [4, 5], 256, 16),
@@ -45,10 +46,12 @@ export function reference(a: SparseHeadArguments, round: Round): number[] {
   const pooled: number[] = [];
   for (let b = 0; b < a.B; b++) {
     for (let v = 0; v < a.V; v++) {
-      let value = a.pooling === 'sum' ? 0 : Number.NEGATIVE_INFINITY;
+      let value = a.pooling === 'max' ? Number.NEGATIVE_INFINITY : 0;
       for (let t = a.offsets[b]!; t < a.offsets[b + 1]!; t++) {
         const x = z[t * a.V + v]!;
-        value = a.pooling === 'sum' ? round(value + round(Math.log1p(Math.max(0, x)))) : Math.max(value, x);
+        const weight = round(Math.log1p(Math.max(0, x)));
+        const added = a.pooling === 'sum_log1p' ? round(Math.log1p(weight)) : weight;
+        value = a.pooling === 'max' ? Math.max(value, x) : round(value + added);
       }
       pooled.push(value);
     }

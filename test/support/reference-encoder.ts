@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readWeights, type Tensor } from './fixtures';
 
-export type ReferencePooling = 'max' | 'sum' | 'log1p_log1p';
+export type ReferencePooling = 'max' | 'sum' | 'log1p_log1p' | 'sum_log1p_log1p';
 
 /** A matrix as an array of rows. */
 type Rows = Float64Array[];
@@ -64,10 +64,10 @@ export class ReferenceEncoder {
     const [first, ...rest] = this.logits(tokens).map((z) =>
       z.map((value) => {
         const weight = Math.log1p(Math.max(0, value));
-        return pooling === 'log1p_log1p' ? Math.log1p(weight) : weight;
+        return pooling.endsWith('log1p_log1p') ? Math.log1p(weight) : weight;
       }),
     );
-    const pool = pooling === 'sum' ? (a: number, b: number) => a + b : Math.max;
+    const pool = pooling.startsWith('sum') ? (a: number, b: number) => a + b : Math.max;
     return rest.reduce((pooled, row) => pooled.map((value, v) => pool(value, row[v]!)), first!);
   }
 

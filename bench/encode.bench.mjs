@@ -163,19 +163,19 @@ if (sections.has('fixed')) {
 }
 
 if (sections.has('documents')) {
-  const texts = nfcorpusTexts(64);
+  const texts = nfcorpusTexts(options.large ? 64 : 32);
   if (texts === null) console.log('\nNFCorpus is left out: FLES_DATA does not name a folder with nfcorpus');
   else {
     report.sections.documents = await withContenders(async (contenders) => {
       const rows = [];
-      for (const batchSize of [8, 32]) {
+      for (const batchSize of options.large ? [8, 32] : [8]) {
         const row = {
           batch: batchSize,
           maxLength: 256,
           ...(await timed(contenders, await request(texts, 256, batchSize))),
         };
         rows.push(row);
-        print(`64 NFCorpus documents as they are, cut at 256 tokens, batches of ${batchSize}`, row);
+        print(`${texts.length} NFCorpus documents as they are, cut at 256 tokens, batches of ${batchSize}`, row);
       }
       return rows;
     });

@@ -66,7 +66,12 @@ if (sections.fixed) {
   );
 }
 if (sections.documents) {
-  say('## Documents as they are', '', '64 documents of NFCorpus, cut at 256 tokens.', '');
+  say(
+    '## Documents as they are',
+    '',
+    `${sections.documents[0].documents} documents of NFCorpus, cut at 256 tokens.`,
+    '',
+  );
   const [header, cells] = comparison(sections.documents, 'batch size');
   table(
     header,

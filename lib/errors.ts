@@ -45,9 +45,29 @@ export function fileError(error: unknown, path: string): unknown {
           cause: error,
         },
       );
+    case 'EEXIST':
+      return new FlesError('ERR_FILE_EXISTS', `${path} exists already; choose another path`, { cause: error });
+    case 'ENAMETOOLONG':
+    case 'ELOOP':
+    case 'EINVAL':
+      return new FlesError('ERR_FILE_NAME', `${path} cannot be the name of a file (${code}); choose another path`, {
+        cause: error,
+      });
     default:
-      return error;
+      if (!isFileSystemError(error)) return error;
+      return new FlesError('ERR_FILE_IO', `${path} cannot be read or written (${messageOf(error)})`, { cause: error });
   }
+}
+
+/** Errors of sockets and pipes come from system calls too; those that hold them know what they mean. */
+function isFileSystemError(error: unknown): boolean {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return (
+    typeof code === 'string' &&
+    typeof syscall === 'string' &&
+    /^E[A-Z0-9]+$/.test(code) &&
+    !/^(EPIPE|ECONN.*|ENOTCONN|ETIMEDOUT|ENOTFOUND|EHOST.*|ENET.*|EADDR.*|EAI.*)$/.test(code)
+  );
 }
 
 /** Throws the `AbortError` of an aborted signal; does nothing otherwise. */

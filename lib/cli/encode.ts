@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import type { FLES1Encoder, VectorKind } from '../encode/encoder';
+import type { EncoderInfo, FLES1Encoder, VectorKind } from '../encode/encoder';
 import { FlesError, fileError } from '../errors';
 import { version } from '../version';
 import {
@@ -15,7 +16,7 @@ import {
 } from './encoder-options';
 import { addRequired } from './option-parsers';
 import { checkOutputPath, isSpecialFile, writeOutput } from './output';
-import { type Fingerprint, partialPath, ResumableOutput } from './resumable-output';
+import { type Fingerprint, partialPath, ResumableOutput, withOutput } from './resumable-output';
 import type { Session } from './terminal';
 import { readTexts, type TextRecord } from './text-input';
 import { formatVector } from './vectors';
@@ -74,7 +75,8 @@ async function encode(options: Options, session: Session): Promise<void> {
       const lines = encodeLines(encoder, readTexts(options.input, session), options, session, 0);
       await writeOutput(options.output, lines);
     } else {
-      await encodeToFile(encoder, options, await fingerprintOf(options, input, encoder.info.directory), session);
+      const fingerprint = await fingerprintOf(options, input, encoder.info);
+      await withOutput(options.output, session.signal, () => encodeToFile(encoder, options, fingerprint, session));
     }
   } finally {
     encoder.dispose();
@@ -143,11 +145,20 @@ async function skipWritten(
 }
 
 /** Everything that the lines of the output depend on. */
-async function fingerprintOf(options: Options, input: Stats | undefined, model: string): Promise<Fingerprint> {
+async function fingerprintOf(options: Options, input: Stats | undefined, info: EncoderInfo): Promise<Fingerprint> {
+  const { native } = await import('../native.js');
   return {
     fles: version,
-    model,
-    modelModified: await lastChange(model),
+    model: info.directory,
+    modelFiles: await filesDigest(info.directory),
+    mode: info.mode,
+    pooling: info.sparse?.pooling ?? null,
+    queryKind: info.queryKind,
+    modelMaxLength: info.maxLength,
+    config: JSON.stringify(info.config),
+    device: info.device,
+    // The last bits of a weight differ from one instruction set to another.
+    cpuLevel: native.platform().cpuLevel,
     kind: options.kind,
     threshold: options.threshold ?? 0,
     topK: options.topK ?? null,
@@ -158,11 +169,30 @@ async function fingerprintOf(options: Options, input: Stats | undefined, model: 
   };
 }
 
-/** When a file of the folder was changed last, in milliseconds: training may write new weights into the same folder. */
-async function lastChange(folder: string): Promise<number> {
-  const names = await readdir(folder);
-  const times = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).mtimeMs));
-  return Math.trunc(Math.max(...times));
+/** Entries of a model folder that are looked at: a model has some twenty, a folder with a model in it may have any number. */
+const MAX_ENTRIES = 1000;
+
+/** A digest of the paths, sizes and times of change of a model's files: training may write new ones into the same folder. */
+async function filesDigest(folder: string): Promise<string> {
+  const hash = createHash('sha256');
+  const folders = [''];
+  let entries = 0;
+  // The folders nearest to the top come first.
+  for (const below of folders) {
+    const found = await readdir(join(folder, below), { withFileTypes: true });
+    for (const entry of found.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (++entries > MAX_ENTRIES) break;
+      const path = join(below, entry.name);
+      if (entry.isDirectory()) {
+        if (!entry.name.startsWith('.')) folders.push(path);
+        continue;
+      }
+      // Follows the links of which a hub's snapshot consists.
+      const status = await stat(join(folder, path)).catch(() => undefined);
+      if (status?.isFile()) hash.update(`${JSON.stringify([path, status.size, status.mtimeMs])}\n`);
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
 }
 
 async function statFile(path: string): Promise<Stats> {

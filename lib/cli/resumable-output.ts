@@ -1,8 +1,9 @@
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { show } from '../check';
 import { FlesError, fileError } from '../errors';
+import { withLock } from '../model/lock';
 import { readLines } from '../text/lines';
-import { writeTextFile } from '../text/output-file';
+import { outputError, writeTextFile } from '../text/output-file';
 
 /** What a partial output depends on: the same values give the same lines. */
 export type Fingerprint = Record<string, string | number | boolean | null>;
@@ -12,6 +13,8 @@ export type Fingerprint = Record<string, string | number | boolean | null>;
  *
  * Lines go to `PATH.partial`; `PATH.partial.json` beside it says with which options they were made. `finish` flushes the
  * file to the disk and renames it to `PATH`; until then nothing stands under that name that was not there before.
+ *
+ * To be used under `withOutput`, which keeps other runs away from the same `PATH`.
  */
 export class ResumableOutput {
   private buffer = '';
@@ -26,9 +29,13 @@ export class ResumableOutput {
 
   /** Starts anew; a partial output of an earlier run is thrown away. */
   static async create(path: string, fingerprint: Fingerprint): Promise<ResumableOutput> {
-    await rm(partialPath(path), { force: true });
-    await writeTextFile(fingerprintPath(path), [`${JSON.stringify(fingerprint)}\n`]);
-    return ResumableOutput.open(path, 'wx');
+    try {
+      await rm(partialPath(path), { force: true });
+      await writeTextFile(fingerprintPath(path), [`${JSON.stringify(fingerprint)}\n`]);
+      return await ResumableOutput.open(path, 'wx');
+    } catch (error) {
+      throw await outputError(error, path);
+    }
   }
 
   /**
@@ -84,7 +91,9 @@ export class ResumableOutput {
     try {
       await this.flush();
       await this.file.sync();
+      const own = await this.isOwn();
       await this.file.close();
+      if (!own) throw busy(this.path);
       await rename(partialPath(this.path), this.path);
     } catch (error) {
       throw fileError(error, this.path);
@@ -96,11 +105,22 @@ export class ResumableOutput {
   async suspend(): Promise<boolean> {
     // A full disk has been reported already, and the lines that did not fit are not counted.
     await this.flush().catch(() => undefined);
+    const own = await this.isOwn();
     await this.file.close();
+    if (!own) return false;
     if (this.length > 0) return true;
     await rm(partialPath(this.path), { force: true });
     await rm(fingerprintPath(this.path), { force: true });
     return false;
+  }
+
+  /** Whether the file under the partial name is still the one that is open here: a lock can be lost, a file replaced. */
+  private async isOwn(): Promise<boolean> {
+    const [here, there] = await Promise.all([
+      this.file.stat({ bigint: true }),
+      stat(partialPath(this.path), { bigint: true }).catch(() => undefined),
+    ]);
+    return here.dev === there?.dev && here.ino === there.ino;
   }
 
   private async flush(): Promise<void> {
@@ -116,6 +136,36 @@ export class ResumableOutput {
       throw fileError(error, partialPath(this.path));
     }
   }
+}
+
+/** How long a run waits for another one that is about to end. */
+const PATIENCE_MS = 1000;
+
+/**
+ * Runs `work`, which writes the output `path`, while no other run does so; the lock of a killed process counts for nothing.
+ *
+ * Throws `ERR_OUTPUT_BUSY` when another run is at it.
+ */
+export async function withOutput<T>(path: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  let held = false;
+  try {
+    return await withLock(`${path}.partial.lock`, AbortSignal.any([signal, patience]), () => {
+      held = true;
+      return work();
+    });
+  } catch (error) {
+    if (held) throw error;
+    if (error === patience.reason) throw busy(path);
+    throw await outputError(error, path);
+  }
+}
+
+function busy(path: string): FlesError {
+  return new FlesError(
+    'ERR_OUTPUT_BUSY',
+    `${path} is being written by another run; wait for its end, or choose another output`,
+  );
 }
 
 /** Where unfinished output is kept. */

@@ -57,6 +57,7 @@ const FAILURES = new Set([
   'ERR_HUB_RESPONSE',
   'ERR_INTERNAL',
   'ERR_OUT_OF_MEMORY',
+  'ERR_OUTPUT_BUSY',
 ]);
 
 /** The exit code of an error: 2 when options or input are at fault, 1 for everything else. */

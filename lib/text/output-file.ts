@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileError } from '../errors';
+import { FlesError, fileError } from '../errors';
 
 /**
  * Writes a text file that is either whole or not there: into a temporary name in the same directory, flushed to the
@@ -31,6 +31,21 @@ export async function writeTextFile(path: string, chunks: Iterable<string> | Asy
   } catch (error) {
     await file?.close().catch(() => undefined);
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError(error, path);
+    // An error that is named already speaks of what the chunks come from.
+    throw error instanceof FlesError ? error : await outputError(error, path);
   }
+}
+
+/**
+ * What `fileError` makes of the failure to write `path`, also when it came under the name of a temporary file beside it.
+ * A directory that is there and yet answers "does not exist", as /proc does, takes no files.
+ */
+export async function outputError(error: unknown, path: string): Promise<unknown> {
+  const cause = error instanceof FlesError && error.code.startsWith('ERR_FILE_') ? (error.cause ?? error) : error;
+  if ((cause as NodeJS.ErrnoException | undefined)?.code !== 'ENOENT') return fileError(cause, path);
+  const directory = dirname(path);
+  return stat(directory).then(
+    () => new FlesError('ERR_FILE_ACCESS', `${path} cannot be made in ${directory}; choose another path`, { cause }),
+    () => fileError(cause, path),
+  );
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, cp, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib/encode/encoder';
@@ -150,7 +150,38 @@ describe('an interrupted run', () => {
     await utimes(join(model, 'model.safetensors'), new Date(), new Date(Date.now() + 5000));
     const { code, stderr } = await fles([...args, '--resume']);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/ERR_RESUME_MISMATCH .*modelModified/);
+    expect(stderr).toMatch(/ERR_RESUME_MISMATCH .*modelFiles/);
+  });
+
+  test('is not resumed with another pooling in a folder below the model', async () => {
+    const model = join(await temporaryFolder(), 'model');
+    await cp(tinyModel, model, { recursive: true });
+    await writeFile(
+      join(model, 'modules.json'),
+      JSON.stringify([
+        { idx: 0, name: '0', path: '', type: 'sentence_transformers.sparse_encoder.models.MLMTransformer' },
+        {
+          idx: 1,
+          name: '1',
+          path: '1_SpladePooling',
+          type: 'sentence_transformers.sparse_encoder.models.SpladePooling',
+        },
+      ]),
+    );
+    await mkdir(join(model, '1_SpladePooling'));
+    const pooling = (strategy: string) =>
+      writeFile(
+        join(model, '1_SpladePooling', 'config.json'),
+        JSON.stringify({ pooling_strategy: strategy, activation_function: 'relu', word_embedding_dimension: 211 }),
+      );
+    await pooling('max');
+    const args = [...encode(input, '--batch-size', '4'), '--model', model];
+    await fles(args, { onProgress: (child) => child.kill('SIGINT') });
+    expect(existsSync(`${output}.partial`)).toBe(true);
+    await pooling('sum');
+    const { code, stderr } = await fles([...args, '--resume']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/ERR_RESUME_MISMATCH .*modelFiles .*pooling "max", now "sum"/);
   });
 
   test('is not resumed on a changed input', async () => {
@@ -189,6 +220,29 @@ describe('what cannot be done', () => {
     expect(code).toBe(2);
     expect(stderr).toContain(`ERR_FILE_NOT_FOUND ${join(folder, 'gone')} `);
   });
+
+  test('a name too long for a file is refused, for the input and the output', async () => {
+    const long = join(folder, 'x'.repeat(300));
+    const input = await fles(encode(long));
+    output = long;
+    const written = await fles(encode(join(library, 'queries.jsonl')));
+    for (const { code, stderr } of [input, written]) {
+      expect(code).toBe(2);
+      expect(stderr).toContain(`error: ERR_FILE_NAME ${long} cannot be the name of a file (ENAMETOOLONG)`);
+    }
+  });
+
+  const proc = existsSync('/proc/self');
+  test.skipIf(!proc)(
+    `an output in a folder that takes no files is named as given${proc ? '' : ' (skipped: there is no /proc)'}`,
+    async () => {
+      output = '/proc/vectors.jsonl';
+      const { code, stderr } = await fles(encode(join(library, 'queries.jsonl')));
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^error: ERR_FILE_ACCESS \/proc/m);
+      expect(stderr).not.toContain('.partial');
+    },
+  );
 
   test('a length beyond the positions of the model is refused', async () => {
     const { code, stderr } = await fles(encode(join(library, 'queries.jsonl'), '--max-length', '41'));

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { access, appendFile, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { ResumableOutput } from '../../lib/cli/resumable-output';
+import { ResumableOutput, withOutput } from '../../lib/cli/resumable-output';
 import { collect, temporaryFolder } from './temporary';
 
 const fingerprint = { model: 'm', threshold: 0 };
@@ -94,6 +94,39 @@ test('starting anew replaces a partial output', async () => {
   await output.append('new\n');
   await output.finish();
   expect(await readFile(path, 'utf8')).toBe('new\n');
+});
+
+test('a run whose unfinished output was replaced by another run does not finish it', async () => {
+  const first = await ResumableOutput.create(path, fingerprint);
+  await first.append('one\n');
+  const second = await ResumableOutput.create(path, fingerprint);
+  await second.append('half of ');
+  await expect(first.finish()).rejects.toMatchObject({ code: 'ERR_OUTPUT_BUSY' });
+  await expect(access(path)).rejects.toThrow();
+  await second.append('two\n');
+  await second.finish();
+  expect(await readFile(path, 'utf8')).toBe('half of two\n');
+});
+
+test('a run that gives up leaves the unfinished output of another run alone', async () => {
+  const first = await ResumableOutput.create(path, fingerprint);
+  const second = await ResumableOutput.create(path, fingerprint);
+  expect(await first.suspend()).toBe(false);
+  await second.append('two\n');
+  await second.finish();
+  expect(await readdir(folder)).toEqual(['out.jsonl']);
+});
+
+test('two runs do not write the same output at once, and the second is told', async () => {
+  const { signal } = new AbortController();
+  await withOutput(path, signal, async () => {
+    await expect(withOutput(path, signal, async () => {})).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_BUSY',
+      message: expect.stringContaining(path),
+    });
+  });
+  await expect(withOutput(path, signal, async () => 'free again')).resolves.toBe('free again');
+  expect(await readdir(folder)).toEqual([]);
 });
 
 const full = existsSync('/dev/full');

@@ -47,6 +47,9 @@ describe('exit codes', () => {
     ['a hub that does not answer', new FlesError('ERR_HUB_NETWORK', 'x'), 1],
     ['a hub id that nobody has', new FlesError('ERR_HUB_NOT_FOUND', 'x'), 2],
     ['a file system error that says no path exists', Object.assign(new Error('x'), { code: 'ENOENT' }), 2],
+    ['a name too long for a file', Object.assign(new Error('x'), { code: 'ENAMETOOLONG', syscall: 'open' }), 2],
+    ['a disk that fails', Object.assign(new Error('x'), { code: 'EIO', syscall: 'read' }), 1],
+    ['an output that another run writes', new FlesError('ERR_OUTPUT_BUSY', 'x'), 1],
     ['a mistake of the program', new TypeError('x'), 1],
   ])('of %s', (_, error, code) => {
     expect(exitCode(error)).toBe(code);
@@ -63,6 +66,11 @@ describe('an error', () => {
   test('of the file system has a code of the package', () => {
     const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', path: '/x' });
     expect(formatError(error, false)).toMatch(/^error: ERR_DISK_FULL no space left while writing \/x;/);
+  });
+
+  test('of the file system that has no code of its own in the package still names the path', () => {
+    const error = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read', path: '/x' });
+    expect(formatError(error, false)).toBe('error: ERR_FILE_IO /x cannot be read or written (EIO: i/o error, read)\n');
   });
 
   test('without a code is called unexpected', () => {

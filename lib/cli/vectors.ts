@@ -2,7 +2,7 @@ import { show } from '../check';
 import { FlesError } from '../errors';
 import type { SparseVector } from '../sparse-vector';
 import { formatFloat32 } from '../text/format-float32';
-import { type JsonLine, readJsonLines, stringField } from '../text/lines';
+import { idField, type JsonLine, readJsonLines } from '../text/lines';
 import { checkNewId, openInput, type TextInputOptions } from './text-input';
 
 /** Weights by term. */
@@ -32,7 +32,7 @@ export async function* readVectors(
   const { source, name } = openInput(path, options);
   const seen = new Set<string>();
   for await (const line of readJsonLines(source, { name, signal: options.signal })) {
-    const id = stringField(line, 'id');
+    const id = idField(line, 'id');
     checkNewId(seen, id, line);
     yield { id, vector: termWeights(line) };
   }

@@ -1,7 +1,7 @@
 import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlesError } from '../errors';
-import { type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
+import { idField, type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
 import type { Qrels } from './ranking';
 import { readQrels } from './trec';
 
@@ -59,16 +59,14 @@ export async function readBeir(directory: string, split: string): Promise<BeirDa
 
 /**
  * The records of a corpus or a file of queries, one JSON object a line: `_id` (or `id`), `text` and, if it is there,
- * `title`. Other fields are ignored.
+ * `title` (null counts as absent). An id may be an integer. Other fields are ignored.
  *
  * Throws `ERR_ID_DUPLICATE` for an id that comes a second time, `ERR_RECORD_FIELD`, and what `readJsonLines` throws.
  */
 export async function* readTexts(source: LineSource, options: LineOptions = {}): AsyncGenerator<BeirDocument> {
   const seen = new Set<string>();
   for await (const line of readJsonLines(source, options)) {
-    const id = stringField(line, '_id' in line.value || !('id' in line.value) ? '_id' : 'id');
-    if (id === '')
-      throw new FlesError('ERR_RECORD_FIELD', `${line.where} has an empty id, expected at least 1 character`);
+    const id = idField(line, '_id' in line.value || !('id' in line.value) ? '_id' : 'id');
     if (seen.has(id)) {
       throw new FlesError(
         'ERR_ID_DUPLICATE',
@@ -76,7 +74,7 @@ export async function* readTexts(source: LineSource, options: LineOptions = {}):
       );
     }
     seen.add(id);
-    const title = line.value.title === undefined ? '' : stringField(line, 'title');
+    const title = (line.value.title ?? null) === null ? '' : stringField(line, 'title');
     yield { id, title, text: stringField(line, 'text') };
   }
 }

@@ -113,6 +113,20 @@ export function stringField(line: JsonLine, field: string): string {
   return value;
 }
 
+/**
+ * An id: a string of 1 character or more, or an integer, which stands for its decimal digits. Throws what `stringField`
+ * throws; integers beyond 2^53, whose digits JSON does not keep, are refused.
+ */
+export function idField(line: JsonLine, field: string): string {
+  const value = line.value[field];
+  if (Number.isSafeInteger(value)) return String(value);
+  const id = stringField(line, field);
+  if (id === '') {
+    throw new FlesError('ERR_RECORD_FIELD', `${line.where} has an empty id, expected at least 1 character`);
+  }
+  return id;
+}
+
 /** The error of a file that holds nothing. */
 export function emptyFile(name: string, expected: string): FlesError {
   return new FlesError('ERR_FILE_EMPTY', `${name} is empty, expected ${expected}`);

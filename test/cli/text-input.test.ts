@@ -35,6 +35,14 @@ describe('JSON lines', () => {
     ]);
   });
 
+  test('may have an integer as id and null as title', async () => {
+    const content = '{"_id":31,"title":null,"text":"x"}\n{"id":-4,"text":"y"}\n';
+    expect(await read('t.jsonl', content)).toEqual([
+      { id: '31', text: 'x' },
+      { id: '-4', text: 'y' },
+    ]);
+  });
+
   test('keep a text that is empty or only spaces', async () => {
     const texts = await read('t.jsonl', '{"_id":"a","text":""}\n{"_id":"b","text":"   "}\n');
     expect(texts.map(({ id, text }) => [id, text.trim()])).toEqual([
@@ -46,7 +54,11 @@ describe('JSON lines', () => {
   test.each([
     ['a second line with the same id', '{"_id":"a","text":"x"}\n{"_id":"a","text":"y"}\n', 'ERR_ID_DUPLICATE', ':2'],
     ['no text', '{"_id":"a"}\n', 'ERR_RECORD_FIELD', ':1'],
+    ['a title and no text', '{"_id":"a","title":"x"}\n', 'ERR_RECORD_FIELD', ':1'],
     ['no id', '{"text":"x"}\n', 'ERR_RECORD_FIELD', ':1'],
+    ['a fraction as id', '{"_id":1.5,"text":"x"}\n', 'ERR_RECORD_FIELD', ':1'],
+    ['an integer as id whose digits are lost', '{"_id":9007199254740993,"text":"x"}\n', 'ERR_RECORD_FIELD', ':1'],
+    ['the same id as number and string', '{"_id":1,"text":"x"}\n{"_id":"1","text":"y"}\n', 'ERR_ID_DUPLICATE', ':2'],
     ['a line that is not JSON', '{"_id":"a","text":"x"}\n{"_id":', 'ERR_JSON_LINE', ':2'],
     ['an array', '[1]\n', 'ERR_JSON_LINE', ':1'],
     ['half of a surrogate pair', '{"_id":"a","text":"\\ud83d!"}\n', 'ERR_TEXT_SURROGATE', ':1'],

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { EncodeOptions, FLES1Encoder, FromPretrainedOptions } from '../encode/encoder';
+import { FlesError } from '../errors';
 import type { SparseVector } from '../sparse-vector';
 import { integer, number } from './option-parsers';
 import type { Session } from './terminal';
@@ -36,6 +37,24 @@ export function addDeviceOptions(command: Command): Command {
         .choices(['auto', 'cpu', 'cuda'])
         .default('auto'),
     );
+}
+
+/**
+ * Refuses options of the encoder that were typed where nothing is encoded.
+ *
+ * @param needed what would make use of them, as the error says it
+ */
+export function refuseEncoderOptions(command: Command, needed: string): void {
+  const names: (keyof EncoderOptions)[] = ['threshold', 'topK', 'maxLength', 'batchSize', 'dtype', 'device'];
+  const stray = names.find((name) => command.getOptionValueSource(name) === 'cli');
+  if (stray !== undefined) {
+    throw new FlesError('ERR_USAGE', `${flag(stray)} needs ${needed}; see fles ${command.name()} --help`);
+  }
+}
+
+/** An option as it is typed: `--top-k` for `topK`. */
+export function flag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Loads a model folder or hub id, showing the download if there is one. The caller disposes of it. */

@@ -5,7 +5,7 @@ import { readBeir } from '../eval/beir';
 import { evaluate } from '../eval/evaluate';
 import { markdownTable, reportNotes, writeComparison } from '../eval/report';
 import { readQrels, readRun } from '../eval/trec';
-import { addDeviceOptions, type EncoderOptions } from './encoder-options';
+import { addDeviceOptions, type EncoderOptions, flag, refuseEncoderOptions } from './encoder-options';
 import { list, number } from './option-parsers';
 import { writeStdout } from './output';
 import { indexesIn, openSystems, parseSystem } from './systems';
@@ -57,7 +57,7 @@ export function evalCommand(session: Session): Command {
       '\nExamples:\n  fles eval --data nfcorpus --systems bm25,splade=rasyosef/splade-tiny --thresholds 0,0.3 --output report\n' +
         '  fles eval --qrels qrels/test.tsv --run run.trec --json',
     )
-    .action((options: Options) => {
+    .action((options: Options, command: Command) => {
       const scores = only(options, ['qrels', 'run'], ['perQuery', 'json']);
       const compares = only(options, ['data', 'output'], ['split', 'systems', 'thresholds', 'keepSameId']);
       if (scores === compares) {
@@ -65,6 +65,9 @@ export function evalCommand(session: Session): Command {
           'ERR_USAGE',
           'expected either --data and --output, or --qrels and --run; see fles eval --help',
         );
+      }
+      if (!(options.systems ?? []).some((text) => parseSystem(text).model !== undefined)) {
+        refuseEncoderOptions(command, compares ? 'a model among --systems' : '--data and a model among --systems');
       }
       return scores ? scoreRun(options, session) : compareSystems(options, session);
     });
@@ -78,10 +81,6 @@ function only(options: Options, needed: (keyof Options)[], extras: (keyof Option
     throw new FlesError('ERR_USAGE', `${flag(stray)} needs ${missing.map(flag).join(' and ')}; see fles eval --help`);
   }
   return missing.length === 0;
-}
-
-function flag(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 async function scoreRun({ qrels, run, perQuery, json, metrics }: Options, session: Session): Promise<void> {

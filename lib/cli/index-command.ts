@@ -9,6 +9,7 @@ import {
   encodeOptions,
   encodeRecords,
   loadEncoder,
+  refuseEncoderOptions,
 } from './encoder-options';
 import { addRequired } from './option-parsers';
 import { writeStdout } from './output';
@@ -45,12 +46,13 @@ export function indexCommand(session: Session): Command {
       '\nExamples:\n  fles index --input vectors.jsonl --output index\n' +
         '  fles index --model rasyosef/splade-tiny --data nfcorpus --output index --threshold 0.3',
     )
-    .action((options: Options) => index(options, session));
+    .action((options: Options, command: Command) => index(options, command, session));
 }
 
-async function index(options: Options, session: Session): Promise<void> {
+async function index(options: Options, command: Command, session: Session): Promise<void> {
   const { input, model, data, output } = options;
   if (input !== undefined && model === undefined && data === undefined) {
+    refuseEncoderOptions(command, '--model and --data');
     return build(readVectors(input, session), output, session);
   }
   if (input === undefined && model !== undefined && data !== undefined) {

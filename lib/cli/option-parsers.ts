@@ -9,10 +9,10 @@ export function integer(min: number, max: number): (text: string) => number {
   };
 }
 
-/** Parser of a number option in `min..max`. */
+/** Parser of a number option in `min..max`, in decimal notation. */
 export function number(min: number, max: number): (text: string) => number {
   return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
+    const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
     if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expected a number in ${min}..${max}.`);
     return value;
   };

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { FlesError } from '../errors';
-import type { ScoredDocument } from '../eval/ranking';
-import { runLines } from '../eval/trec';
+import { queryLines } from '../eval/trec';
 import type { IndexDocument } from '../index/build';
 import type { InvertedIndex } from '../index/inverted-index';
 import {
@@ -11,6 +10,7 @@ import {
   encodeOptions,
   encodeRecords,
   loadEncoder,
+  refuseEncoderOptions,
 } from './encoder-options';
 import { addRequired, integer } from './option-parsers';
 import { checkOutputPath, writeOutput } from './output';
@@ -51,16 +51,17 @@ export function searchCommand(session: Session): Command {
       'after',
       '\nExample:\n  fles search --index index --model rasyosef/splade-tiny --queries queries.jsonl --k 100 --output run.trec',
     )
-    .action((options: Options) => search(options, session));
+    .action((options: Options, command: Command) => search(options, command, session));
 }
 
-async function search(options: Options, session: Session): Promise<void> {
+async function search(options: Options, command: Command, session: Session): Promise<void> {
   const { model, queries, vectors } = options;
   if (
     vectors === undefined ? model === undefined || queries === undefined : model !== undefined || queries !== undefined
   ) {
     throw new FlesError('ERR_USAGE', 'expected either --vectors, or --model and --queries; see fles search --help');
   }
+  if (vectors !== undefined) refuseEncoderOptions(command, '--model and --queries');
   await checkOutputPath(options.output);
   const { InvertedIndex } = await import('../index/inverted-index.js');
   const index = await InvertedIndex.open(options.index);
@@ -94,13 +95,10 @@ async function* runOf(
       batch.map(({ vector }) => vector),
       { k, signal: session.signal },
     );
-    const run = new Map<string, ScoredDocument[]>();
-    for (const [i, { id }] of batch.entries())
-      run.set(
-        id,
-        hits[i]!.map(({ id: document, score }) => ({ document, score })),
-      );
-    yield* runLines(run, tag);
+    for (const [i, { id: query }] of batch.entries()) {
+      const found = hits[i]!.map(({ id: document, score }) => ({ document, score }));
+      yield* queryLines(query, found, tag);
+    }
     done += batch.length;
     progress.update(done);
   }

@@ -100,12 +100,15 @@ function* qrelsLines(qrels: Qrels): Generator<string> {
 
 /** The lines that `writeRun` writes, each with its line end. */
 export function* runLines(run: Run, tag: string): Generator<string> {
+  for (const [query, documents] of run) yield* queryLines(query, rank(documents), tag);
+}
+
+/** The lines of one query, ranked in the order given. */
+export function* queryLines(query: string, ranking: readonly ScoredDocument[], tag: string): Generator<string> {
   column(tag);
-  for (const [query, documents] of run) {
-    column(query);
-    for (const [i, { document, score }] of rank(documents).entries()) {
-      yield `${query} Q0 ${column(document)} ${i + 1} ${formatScore(score)} ${tag}\n`;
-    }
+  column(query);
+  for (const [i, { document, score }] of ranking.entries()) {
+    yield `${query} Q0 ${column(document)} ${i + 1} ${formatScore(score)} ${tag}\n`;
   }
 }
 

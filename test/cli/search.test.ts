@@ -34,6 +34,15 @@ test('a search prints the six columns of TREC, best first', async () => {
   expect(stdout).toBe('q1 Q0 a 1 5 mine\nq1 Q0 b 2 1 mine\n');
 });
 
+test('documents of equal score stand in the order of the index, whatever k is', async () => {
+  await build('{"id":"a","vector":{"bee":1.1}}', '{"id":"z","vector":{"bee":1.1}}', '{"id":"b","vector":{"bee":1.1}}');
+  const search = (k: string) =>
+    fles(['search', '--index', index, '--vectors', '-', '--k', k], { input: '{"id":7,"vector":{"bee":1}}' });
+  const [one, all] = await Promise.all([search('1'), search('1000')]);
+  expect(one.stdout).toBe('7 Q0 a 1 1.1 fles\n');
+  expect(all.stdout).toBe('7 Q0 a 1 1.1 fles\n7 Q0 z 2 1.1 fles\n7 Q0 b 3 1.1 fles\n');
+});
+
 test('a search returns k documents a query', async () => {
   await build(...VECTORS);
   const { stdout } = await fles(['search', '--index', index, '--vectors', '-', '--k', '1'], { input: QUERIES });
@@ -111,6 +120,14 @@ describe('what cannot be done', () => {
     const damaged = await fles(search, { input: QUERIES });
     expect(damaged.code).toBe(2);
     expect(damaged.stderr).toMatch(/^error: ERR_/);
+  });
+
+  test('queries that do not exist are named, not the run that would be written', async () => {
+    await build(...VECTORS);
+    const gone = join(folder, 'gone.jsonl');
+    const { code, stderr } = await fles(['search', '--index', index, '--vectors', gone, '--output', join(folder, 'r')]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/error: ERR_FILE_NOT_FOUND .*gone\.jsonl does not exist/);
   });
 
   test('an id with white space cannot be a column of a run, which is said', async () => {

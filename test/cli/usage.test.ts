@@ -38,6 +38,11 @@ describe('bad usage ends with code 2 and a sentence', () => {
       [...encode, '--top-k', '1.5'],
       /ERR_USAGE .*'1\.5' is invalid. Expected an integer in 1\.\./,
     ],
+    [
+      'a number that is not decimal',
+      [...encode, '--threshold', '0x10'],
+      /ERR_USAGE .*'0x10' is invalid. Expected a number in 0\.\./,
+    ],
     ['another word', [...encode, '--device', 'tpu'], /ERR_USAGE .*Allowed choices are auto, cpu, cuda/],
     [
       'half of a form of index',
@@ -54,6 +59,31 @@ describe('bad usage ends with code 2 and a sentence', () => {
       'options of the other form of eval',
       ['eval', '--data', 'd', '--output', 'o', '--json'],
       /ERR_USAGE --json needs --qrels and --run/,
+    ],
+    [
+      'a cut of vectors that are there already',
+      ['index', '--input', 'v', '--output', 'o', '--threshold', '0'],
+      /ERR_USAGE --threshold needs --model and --data/,
+    ],
+    [
+      'an option of the encoder in a search for vectors',
+      ['search', '--index', 'i', '--vectors', 'v', '--top-k', '5'],
+      /ERR_USAGE --top-k needs --model and --queries/,
+    ],
+    [
+      'an option of the encoder given with its default',
+      ['search', '--index', 'i', '--vectors', 'v', '--device', 'auto'],
+      /ERR_USAGE --device needs --model and --queries/,
+    ],
+    [
+      'an option of the encoder where a run is scored',
+      ['eval', '--qrels', 'q', '--run', 'r', '--max-length', '3'],
+      /ERR_USAGE --max-length needs --data and a model among --systems/,
+    ],
+    [
+      'an option of the encoder where only BM25 is compared',
+      ['eval', '--data', 'd', '--output', 'o', '--systems', 'bm25', '--batch-size', '3'],
+      /ERR_USAGE --batch-size needs a model among --systems/,
     ],
     ['no form of eval', ['eval'], /ERR_USAGE expected either --data and --output, or --qrels and --run/],
     [

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib/encode/encoder';
 import { FakeHub } from '../model/hub-server';
-import { fles, jsonLines, library, tinyModel } from './run-fles';
+import { fles, jsonLines, library, type Outcome, tinyModel } from './run-fles';
 import { temporaryFile, temporaryFolder } from './temporary';
 
 let folder: string;
@@ -191,6 +191,24 @@ describe('an interrupted run', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/ERR_RESUME_MISMATCH .*inputBytes/);
   });
+});
+
+test('a second run with the same output is refused while the first goes on, and the first is not disturbed', async () => {
+  const input = await temporaryFile('long.txt', 'What is machine learning?\n'.repeat(1000));
+  let second: Promise<Outcome> | undefined;
+  const first = await fles(encode(input), {
+    onProgress: (child) => {
+      // Stopped, so that it holds the output for as long as the second one tries.
+      child.kill('SIGSTOP');
+      second = fles(encode(join(library, 'queries.jsonl'))).finally(() => child.kill('SIGCONT'));
+    },
+  });
+  const refused = await second;
+  expect(refused?.code).toBe(1);
+  expect(refused?.stderr).toContain(`error: ERR_OUTPUT_BUSY ${output} `);
+  expect(first.code).toBe(0);
+  expect(jsonLines(await readFile(output, 'utf8'))).toHaveLength(1000);
+  expect(await readdir(folder)).toEqual(['vectors.jsonl']);
 });
 
 describe('what cannot be done', () => {

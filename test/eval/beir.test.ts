@@ -91,7 +91,7 @@ describe('readTexts', () => {
       'input:2',
     ],
     ['an absent id', [{ text: 'x' }], 'ERR_RECORD_FIELD', 'input:1 field "_id"'],
-    ['an id that is a number', [{ _id: 7, text: 'x' }], 'ERR_RECORD_FIELD', 'input:1 field "_id" is 7'],
+    ['an id that is a fraction', [{ _id: 7.5, text: 'x' }], 'ERR_RECORD_FIELD', 'input:1 field "_id" is 7.5'],
     ['an empty id', [{ _id: '', text: 'x' }], 'ERR_RECORD_FIELD', 'input:1'],
     ['an absent text', [{ _id: 'a' }], 'ERR_RECORD_FIELD', 'field "text" is absent'],
     ['a title of another type', [{ _id: 'a', text: '', title: 1 }], 'ERR_RECORD_FIELD', 'field "title"'],

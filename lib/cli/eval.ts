@@ -66,9 +66,8 @@ export function evalCommand(session: Session): Command {
           'expected either --data and --output, or --qrels and --run; see fles eval --help',
         );
       }
-      if (!(options.systems ?? []).some((text) => parseSystem(text).model !== undefined)) {
-        refuseEncoderOptions(command, compares ? 'a model among --systems' : '--data and a model among --systems');
-      }
+      // With --data they stand for whatever systems are compared, models among them or not.
+      if (scores) refuseEncoderOptions(command, '--data and a model among --systems');
       return scores ? scoreRun(options, session) : compareSystems(options, session);
     });
 }

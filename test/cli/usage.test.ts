@@ -80,11 +80,6 @@ describe('bad usage ends with code 2 and a sentence', () => {
       ['eval', '--qrels', 'q', '--run', 'r', '--max-length', '3'],
       /ERR_USAGE --max-length needs --data and a model among --systems/,
     ],
-    [
-      'an option of the encoder where only BM25 is compared',
-      ['eval', '--data', 'd', '--output', 'o', '--systems', 'bm25', '--batch-size', '3'],
-      /ERR_USAGE --batch-size needs a model among --systems/,
-    ],
     ['no form of eval', ['eval'], /ERR_USAGE expected either --data and --output, or --qrels and --run/],
     [
       'an unknown system',

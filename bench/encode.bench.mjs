@@ -136,7 +136,7 @@ const report = {
   ...provenance(),
   roofline: native.roofline(),
   rounds,
-  weights: 'random, BERT-base size',
+  weights: 'random',
   sections: {},
 };
 console.log(
@@ -170,6 +170,7 @@ if (sections.has('documents')) {
       const rows = [];
       for (const batchSize of options.large ? [8, 32] : [8]) {
         const row = {
+          documents: texts.length,
           batch: batchSize,
           maxLength: 256,
           ...(await timed(contenders, await request(texts, 256, batchSize))),

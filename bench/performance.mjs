@@ -54,7 +54,7 @@ say(
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
     'by up to a factor of two: contenders take turns round by round, ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
   '',
-  `BERT-base size with the sparse head, weights ${encode.weights}; float32 everywhere. fles starts from texts, the others from token ids, in batches padded to their longest text.`,
+  `BERT-base with the sparse head, ${encode.weights} weights; float32 everywhere. fles starts from texts, the others from token ids, in batches padded to their longest text.`,
   '',
 );
 if (sections.fixed) {

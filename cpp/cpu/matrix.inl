@@ -76,7 +76,8 @@ constexpr int kMaxPooling = 0;
 constexpr int kSumPooling = 1;
 constexpr int kSumLog1pPooling = 2;
 
-// Adds log1p(relu(z)) of the positive lanes, or log1p of that. Few are positive, so a scalar call each is cheap and exact.
+// Adds log1p(relu(z)) of the positive lanes, or log1p of that. Few are positive, so a scalar call each is cheap and
+// exact.
 template <int kPooling>
 FLES_INLINE void add_log1p(float* best, vf z) {
   for (int i = 0; i < W; ++i) {

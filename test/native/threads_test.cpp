@@ -1,5 +1,6 @@
 // ThreadPool and Executor: who runs what, how often, and what happens to exceptions.
 #include "core/threads.h"
+#include "core/error.h"
 
 #include <gtest/gtest.h>
 
@@ -103,11 +104,18 @@ TEST(ThreadPool, HasAsManyThreadsAsTheEnvironmentAsksFor) {
   const std::string kept = before == nullptr ? "" : before;
   ::setenv("FLES_NUM_THREADS", "3", 1);
   EXPECT_EQ(default_thread_count(), 3);
-  for (const char* nonsense : {"0", "-2", "many", "", "99999"}) {
+  for (const char* nonsense : {"0", "-2", "many", "2x", "99999"}) {
     ::setenv("FLES_NUM_THREADS", nonsense, 1);
-    EXPECT_GE(default_thread_count(), 1) << nonsense;
-    EXPECT_LE(default_thread_count(), static_cast<int>(std::thread::hardware_concurrency())) << nonsense;
+    try {
+      default_thread_count();
+      ADD_FAILURE() << nonsense << " was accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), "ERR_NUM_THREADS");
+    }
   }
+  ::setenv("FLES_NUM_THREADS", "", 1);
+  EXPECT_GE(default_thread_count(), 1);
+  EXPECT_LE(default_thread_count(), static_cast<int>(std::thread::hardware_concurrency()));
   if (before == nullptr)
     ::unsetenv("FLES_NUM_THREADS");
   else

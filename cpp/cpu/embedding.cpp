@@ -10,8 +10,9 @@ void embedding(void* self, const EmbeddingForward& a) {
       float* out = a.out + int64_t{t} * a.C;
       const float* word = a.word + int64_t{a.tokens[t]} * a.C;
       const float* position = a.position + int64_t{t - a.offsets[b]} * a.C;
-      state.kernels->add_rows(word, position, a.type, out, a.C);
-      state.kernels->layernorm_row(out, a.gamma, a.beta, out, a.C, a.eps);
+      float* sum = a.sum == nullptr ? out : a.sum + int64_t{t} * a.C;
+      state.kernels->add_rows(word, position, a.type, sum, a.C);
+      state.kernels->layernorm_row(sum, a.gamma, a.beta, out, a.C, a.eps);
     }
   });
 }

@@ -40,7 +40,7 @@ void bert_forward(const Backend& backend, const Parameters& p, const RaggedBatch
   auto* tokens = reinterpret_cast<int32_t*>(w.tokens.data());
   backend.upload(self, tokens, batch.tokens, static_cast<size_t>(T) * sizeof(int32_t));
   backend.embedding(self, {tokens, batch.offsets, p.word.data(), p.position.data(), p.type.data(),
-                           p.embedding_norm.gamma.data(), p.embedding_norm.beta.data(), hidden, batch.B, T, C,
+                           p.embedding_norm.gamma.data(), p.embedding_norm.beta.data(), hidden, nullptr, batch.B, T, C,
                            c.vocabulary_size, c.max_positions, c.layer_norm_eps});
   for (const LayerParameters& layer : p.layers) {
     linear(layer.qkv, hidden, nullptr, w.qkv.data(), 3 * C, C, Activation::kNone);

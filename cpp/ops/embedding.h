@@ -4,6 +4,7 @@
 //   word      (V, C)    position (P, C)    type (C): row 0 of the type table, or null (DistilBERT)
 //   gamma, beta (C)
 //   out       (T, C)    = LayerNorm(word[token] + position[i] + type)
+//   sum       (T, C)    or null: what the LayerNorm was given, which its backward pass reads
 #pragma once
 #include <cstdint>
 
@@ -13,7 +14,7 @@ struct EmbeddingForward {
   const int32_t* tokens;
   const int32_t* offsets;
   const float *word, *position, *type, *gamma, *beta;
-  float* out;
+  float *out, *sum;
   int B, T, C, V, P;
   float eps;
 };
@@ -30,6 +31,7 @@ void fields(Visitor& v, EmbeddingForward& a) {
   v.input("gamma", a.gamma, int64_t{a.C});
   v.input("beta", a.beta, int64_t{a.C});
   v.output("out", a.out, int64_t{a.T} * a.C);
+  v.optional_output("sum", a.sum, int64_t{a.T} * a.C);
 }
 
 }  // namespace fles

@@ -1,10 +1,17 @@
 // Every op's arguments.
 #pragma once
+#include "ops/activation.h"
+#include "ops/activation_backward.h"
+#include "ops/adamw.h"
 #include "ops/attention.h"
 #include "ops/dense_pool.h"
+#include "ops/dropout.h"
 #include "ops/embedding.h"
+#include "ops/embedding_backward.h"
 #include "ops/layernorm.h"
+#include "ops/layernorm_backward.h"
 #include "ops/linear.h"
 #include "ops/linear_backward.h"
 #include "ops/sparse_head.h"
+#include "ops/square_sum.h"
 #include "ops/topk_threshold.h"

@@ -51,16 +51,18 @@ export const cases: OpCase<EmbeddingArguments>[] = [
   embedding('no text', [], 8),
 ];
 
-export function reference(a: EmbeddingArguments, round: Round): number[] {
-  const out: number[] = [];
+/** The rows before and after their LayerNorm. */
+export function reference(a: EmbeddingArguments, round: Round): { sum: number[]; out: number[] } {
+  const [sum, out]: [number[], number[]] = [[], []];
   for (let b = 0; b < a.B; b++) {
     for (let t = a.offsets[b]!; t < a.offsets[b + 1]!; t++) {
       const i = t - a.offsets[b]!;
       const x = Array.from({ length: a.C }, (_, c) =>
         round(round(a.word[a.tokens[t]! * a.C + c]! + a.position[i * a.C + c]!) + (a.type === null ? 0 : a.type[c]!)),
       );
+      sum.push(...x);
       out.push(...layernormRow(x, a.gamma, a.beta, a.eps, round));
     }
   }
-  return out;
+  return { sum, out };
 }

@@ -5,7 +5,14 @@ import { cases, reference } from './embedding.cases';
 describe.each(devices)('embedding on %s', (device) => {
   test.each(cases)('sums and normalises $name', ({ args }) => {
     const { out } = runOp(device, 'embedding', args, { out: unwritten(args.T * args.C) });
-    expectClose(out, (round) => reference(args, round));
+    expectClose(out, (round) => reference(args, round).out);
+  });
+
+  test.each(cases)('gives the sum too when asked, and the same rows: $name', ({ args }) => {
+    const size = args.T * args.C;
+    const { out, sum } = runOp(device, 'embedding', args, { out: unwritten(size), sum: unwritten(size) });
+    expectClose(sum, (round) => reference(args, round).sum);
+    expect(out).toEqual(runOp(device, 'embedding', args, { out: unwritten(size) }).out);
   });
 
   test('positions count from 0 in each text', () => {

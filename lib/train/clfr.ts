@@ -1,3 +1,5 @@
+import { stepsOf } from './schedule';
+
 /** How lambda follows the measurement: see `controlLaw` for each. */
 export const CLFR_LAWS = [
   'none',
@@ -33,8 +35,8 @@ export interface ClfrConfig {
   interval: number | 'epoch';
   /** Steps at the end of an interval whose texts are counted. */
   window: number;
-  /** `quadratic`: steps until lambda is whole. */
-  warmupSteps: number;
+  /** `quadratic`: steps until lambda is whole; below 1, their share of the run. */
+  warmup: number;
   /** Bounds of lambda. */
   lambdaMin: number;
   lambdaMax: number;
@@ -157,7 +159,7 @@ export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
     }),
 
     lambdas(state, step) {
-      const share = config.law === 'quadratic' ? Math.min(1, step / config.warmupSteps) ** 2 : 1;
+      const share = config.law === 'quadratic' ? Math.min(1, step / stepsOf(config.warmup, run.steps)) ** 2 : 1;
       return { documents: state.lambdas.documents * share, queries: state.lambdas.queries * share };
     },
 

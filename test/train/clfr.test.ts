@@ -159,7 +159,7 @@ describe('what is measured', () => {
 });
 
 test('quadratic: lambda grows with the square of the step until the warm-up is over (SPLADE)', () => {
-  const clfr = createClfr({ ...config, law: 'quadratic', warmupSteps: 10 }, { steps: 100, stepsPerEpoch: 100 });
+  const clfr = createClfr({ ...config, law: 'quadratic', warmup: 10 }, { steps: 100, stepsPerEpoch: 100 });
   const state = clfr.start({ documents: 1, queries: 2 });
   const lambdas = [1, 5, 10, 50].map((i) => clfr.lambdas(state, i).documents);
   expect(lambdas).toEqual([0.1 ** 2, 0.25, 1, 1]);

@@ -10,7 +10,7 @@ export const config: ClfrConfig = {
   deadBand: 0.02,
   interval: 100,
   window: 50,
-  warmupSteps: 1,
+  warmup: 1,
   lambdaMin: 1e-8,
   lambdaMax: 1,
 };

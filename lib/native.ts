@@ -13,6 +13,7 @@ export interface Native {
   Cancellation: new () => Cancellation;
   NativeIndexBuilder: NativeIndexBuilderClass;
   NativeIndex: NativeIndexClass;
+  NativeTrainer: NativeTrainerClass;
   /** Runs one op of the table; `device` is a backend or a CPU level such as `cpu:avx2`. Output arrays are filled in place. */
   runOp(device: string, op: string, args: object): void;
   /** The op with its arguments in the backend's memory, to be run again and again; for benchmarks. */
@@ -115,6 +116,206 @@ export interface NativeIndex {
 
 interface NativeIndexClass {
   open(directory: string): Promise<NativeIndex>;
+}
+
+/** Texts one after the other: text `b` is `tokens[offsets[b]..offsets[b + 1])`, [CLS] and [SEP] included. */
+export interface NativeTexts {
+  tokens: Int32Array;
+  offsets: Int32Array;
+}
+
+export interface NativeTrainerOptions {
+  /** Of the dropout masks and of weights that begin at random: 0..2^31-1. */
+  seed: number;
+  /** Probability that a hidden value is dropped, and an attention probability: 0 or more, less than 1. */
+  dropout: number;
+  attentionDropout: number;
+  /** Of the matrix products; weights, gradients and moments are float32. */
+  dtype: 'float32' | 'bfloat16';
+  pooling: Pooling;
+  /** `bag`: a query is weight 1 for each distinct token; it does not go through the network. */
+  queryKind: 'encoder' | 'bag';
+  /** Terms that no vector holds. */
+  dropped: Int32Array;
+  /** Tokens that a bag query leaves out: [CLS], [SEP] and whatever else is no word piece. */
+  bagDropped: Int32Array;
+  /** Most tokens that go through the network together; a longer text goes alone. */
+  microBatchTokens: number;
+  /** How many layers, the last ones, keep their activations for the backward pass; the others compute them again. */
+  keptLayers: number;
+  /** Which tensors may be absent from the source and begin at random. */
+  initialize: 'none' | 'head' | 'all';
+}
+
+/** One step: Q queries and D documents, each document drawn for one query. */
+export interface NativeTrainingBatch {
+  queries: NativeTexts;
+  documents: NativeTexts;
+  /** (Q) the document that answers each query. */
+  positives: Int32Array;
+  /** (D) the query that each document was drawn for. */
+  owners: Int32Array;
+  /** (D) the first document of the step that is the same, or itself. */
+  duplicates: Int32Array;
+  /** (Q, D) a teacher's scores; NaN where it has none. */
+  teacherScores?: Float32Array;
+  /** A teacher's sparse vectors. */
+  teacherQueries?: NativeSparseRows;
+  teacherDocuments?: NativeSparseRows;
+}
+
+export type LossTerm =
+  | 'infoNCE'
+  | 'flopsDocuments'
+  | 'flopsQueries'
+  | 'antiCollapse'
+  | 'antiZero'
+  | 'marginMSE'
+  | 'klDivergence'
+  | 'ranking'
+  | 'vocabularyMSE'
+  | 'vocabularyCosine';
+
+export interface NativeFlops {
+  norm: 'L1' | 'L2';
+  /** (V) factor of each term's mean, inside the square: IDF-aware and DF-FLOPS. */
+  termWeights?: Float32Array;
+  /** Only texts with more terms than this are penalised (the l0 mask); 0: all. */
+  minimumTerms: number;
+}
+
+/** The objective of a step; docs/training.md has the formulas. */
+export interface NativeObjective {
+  /** Terms that are absent, or 0, are not computed. */
+  weights: { [term in LossTerm]?: number };
+  similarity: 'dot' | 'cos';
+  /** Documents that compete in `infoNCE` and `ranking`: all of the step, or those drawn for the query. */
+  negatives: 'all' | 'own';
+  /** Divides similarities in `infoNCE`. */
+  temperature: number;
+  /** Divide similarities, and the teacher's scores, in `klDivergence` and `ranking`. */
+  distillationTemperature: number;
+  teacherTemperature: number;
+  flopsDocuments: NativeFlops;
+  flopsQueries: NativeFlops;
+  antiCollapse: { k: number; margin: number };
+}
+
+/** AdamW with clipping by the global norm. */
+export interface NativeUpdate {
+  rate: number;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Largest norm of the gradient; 0: not clipped. */
+  clip: number;
+}
+
+export interface NativeLosses {
+  /** Sum of weight times value. */
+  loss: number;
+  /** `gradientNorm`: of the weighted term by the pooled logits of the step. */
+  terms: { [term in LossTerm]?: { value: number; weight: number; gradientNorm: number } };
+  /** Number of weights above 0 in all documents, and in all queries. */
+  documentTerms: number;
+  queryTerms: number;
+  /** (V) documents, and queries, with a weight above 0 for the term. */
+  documentFrequencies: Int32Array;
+  queryFrequencies: Int32Array;
+  /** Bytes held for the head: matrices of a row a text and a column a term. */
+  headBytes: number;
+}
+
+export interface NativeUpdateReport {
+  /** Of all parameters, before clipping. */
+  gradientNorm: number;
+  /** The gradient is 0 everywhere: weights and moments stay as they are. */
+  problem: '' | 'ERR_GRADIENT_VANISHED';
+  /** Updates done since the first. */
+  steps: number;
+  /** Bytes of all memory that the trainer holds. */
+  bytes: number;
+}
+
+/** Seconds of a step by part; together they are all of it. */
+export interface NativeSeconds {
+  forward: number;
+  head: number;
+  losses: number;
+  recompute: number;
+  headBackward: number;
+  backward: number;
+  update: number;
+}
+
+export type NativeStepReport = NativeLosses & NativeUpdateReport & { seconds: NativeSeconds };
+
+/** A step of masked language modelling. */
+export interface NativeMaskedBatch extends NativeTexts {
+  /** (T) the token to predict at each position, or -1. */
+  labels: Int32Array;
+}
+
+export interface NativeMaskedReport extends NativeUpdateReport {
+  /** Mean cross-entropy over the positions with a label. */
+  loss: number;
+  predictions: number;
+  /** Share of the positions where the label has the largest logit. */
+  accuracy: number;
+  headBytes: number;
+  seconds: NativeSeconds;
+}
+
+export interface NativeTrainer {
+  /** Name of the backend that computes. */
+  readonly device: string;
+  /** Updates done, those before a loaded state included. */
+  readonly steps: number;
+  /** Every parameter, by its canonical name. */
+  readonly tensors: { name: string; shape: number[]; decays: boolean }[];
+  /** One step. With ERR_LOSS_NOT_FINITE or a cancellation, weights and moments stay as they are. */
+  step(
+    batch: NativeTrainingBatch,
+    objective: NativeObjective,
+    update: NativeUpdate,
+    cancellation?: Cancellation,
+  ): Promise<NativeStepReport>;
+  stepMaskedLanguageModel(
+    batch: NativeMaskedBatch,
+    update: NativeUpdate,
+    cancellation?: Cancellation,
+  ): Promise<NativeMaskedReport>;
+  /**
+   * The phases of a step that several workers share: each encodes its texts, one takes the losses over all of them,
+   * each goes backward through its own, and each updates with the sum of the gradients. `textIds` are the numbers of
+   * the texts in the step, queries first; with bag queries there are documents alone.
+   */
+  encode(texts: NativeTexts, textIds: Int32Array, cancellation?: Cancellation): Promise<Float32Array>;
+  /** `pooled`: what `encode` gave, all texts by their numbers; `gradients` is like it. */
+  losses(
+    batch: NativeTrainingBatch,
+    objective: NativeObjective,
+    pooled: Float32Array,
+  ): Promise<NativeLosses & { gradients: Float32Array }>;
+  /** Of the texts last encoded; begins a new gradient. */
+  backward(gradients: Float32Array, cancellation?: Cancellation): Promise<void>;
+  /** The gradient by all parameters, those of the tensors padded to multiples of 16. */
+  gradients(): Promise<Float32Array>;
+  addGradients(gradients: Float32Array): Promise<void>;
+  update(update: NativeUpdate): Promise<NativeUpdateReport>;
+  /**
+   * Writes a safetensors file, whole or not at all: `header`, then the values of `parts` in order, each
+   * `weights/NAME`, `gradients/NAME`, `first/NAME` or `second/NAME`.
+   */
+  save(path: string, header: string, parts: string[]): Promise<void>;
+  /** Reads weights and moments, tensors named as the parts of `save`, and sets the number of updates done. */
+  load(files: string[], tensors: TensorPlace[], steps: number): Promise<void>;
+  dispose(): void;
+}
+
+interface NativeTrainerClass {
+  create(source: NativeModelSource, options: NativeTrainerOptions): Promise<NativeTrainer>;
 }
 
 function load(): Native {

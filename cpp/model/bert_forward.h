@@ -5,15 +5,9 @@
 
 #include "backend/backend.h"
 #include "model/parameters.h"
+#include "model/ragged_batch.h"
 
 namespace fles {
-
-// B texts of T tokens in all, in host memory: text b is tokens[offsets[b]..offsets[b+1]).
-struct RaggedBatch {
-  const int32_t* tokens;
-  const int32_t* offsets;
-  int B, T;
-};
 
 // Activations of one forward pass. They grow to the largest batch seen and are kept: one allocation a lifetime.
 class Workspace {

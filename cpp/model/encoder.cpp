@@ -43,33 +43,12 @@ HeadPooling head_pooling_of(SparsePooling pooling) {
 Encoder::Encoder(const Backend& backend, const ModelSource& source)
     : backend_(backend), parameters_(load_parameters(backend, source)), with_head_(source.with_head) {}
 
-void Encoder::check(const RaggedBatch& batch) const {
-  const ModelConfig& c = config();
-  if (batch.B < 0 || batch.T < 0 || batch.offsets[0] != 0 || batch.offsets[batch.B] != batch.T) {
-    fail("ERR_BATCH_OFFSETS", "offsets run from %d to %d over %d texts, expected 0..%d", batch.offsets[0],
-         batch.offsets[batch.B], batch.B, batch.T);
-  }
-  for (int b = 0; b < batch.B; ++b) {
-    const int64_t length = int64_t{batch.offsets[b + 1]} - batch.offsets[b];
-    if (length < 0 || length > c.max_positions || batch.offsets[b + 1] > batch.T) {
-      fail("ERR_LENGTH_RANGE", "text %d has %lld tokens, expected 0..%d (the model's positions); truncate it", b,
-           static_cast<long long>(length), c.max_positions);
-    }
-  }
-  for (int t = 0; t < batch.T; ++t) {
-    if (batch.tokens[t] < 0 || batch.tokens[t] >= c.vocabulary_size) {
-      fail("ERR_TOKEN_RANGE", "token %d is %d, expected 0..%d (the vocabulary); use the tokenizer of this model", t,
-           batch.tokens[t], c.vocabulary_size - 1);
-    }
-  }
-}
-
 SparseRows Encoder::encode_sparse(const RaggedBatch& batch, const SparseOptions& options,
                                   const std::atomic<bool>& cancelled) {
   if (!with_head_) {
     fail("ERR_MODEL_HEAD", "the model has no masked-language-model head, which sparse vectors need; use dense mode");
   }
-  check(batch);
+  check_batch(config(), batch);
   SparseRows rows;
   rows.offsets.assign(1, 0);
   if (batch.T == 0) {
@@ -138,7 +117,7 @@ SparseRows Encoder::encode_sparse(const RaggedBatch& batch, const SparseOptions&
 
 std::vector<float> Encoder::encode_dense(const RaggedBatch& batch, const DenseOptions& options,
                                          const std::atomic<bool>& cancelled) {
-  check(batch);
+  check_batch(config(), batch);
   const int C = config().hidden_size;
   std::vector<float> out(static_cast<size_t>(batch.B) * C, 0.0f);
   if (batch.T == 0) return out;

@@ -47,8 +47,6 @@ class Encoder {
                                   const std::atomic<bool>& cancelled);
 
  private:
-  void check(const RaggedBatch& batch) const;
-
   const Backend& backend_;
   Parameters parameters_;
   bool with_head_;

@@ -1,50 +1,23 @@
 #include "model/parameters.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <unordered_map>
 
 #include "core/error.h"
-#include "core/mapped_file.h"
 #include "core/threads.h"
 
 namespace fles {
 namespace {
 
-float half_to_float(uint16_t h) {
-  const uint32_t sign = static_cast<uint32_t>(h & 0x8000U) << 16;
-  const uint32_t exponent = (h >> 10) & 0x1FU;
-  uint32_t mantissa = h & 0x3FFU;
-  uint32_t bits;
-  if (exponent == 31) {
-    bits = sign | 0x7F800000U | (mantissa << 13);
-  } else if (exponent != 0) {
-    bits = sign | ((exponent + 112) << 23) | (mantissa << 13);
-  } else if (mantissa == 0) {
-    bits = sign;
-  } else {
-    uint32_t shift = 0;
-    for (; (mantissa & 0x400U) == 0; mantissa <<= 1) ++shift;
-    bits = sign | ((113 - shift) << 23) | ((mantissa & 0x3FFU) << 13);
-  }
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 class Loader {
  public:
-  Loader(const Backend& backend, const ModelSource& source) : backend_(backend), source_(source) {
-    for (const auto& path : source.files) files_.emplace_back(path);
-    for (const auto& tensor : source.tensors) tensors_.emplace(tensor.name, &tensor);
-  }
+  Loader(const Backend& backend, const ModelSource& source)
+      : backend_(backend), tensors_(source.files, source.tensors) {}
 
-  bool has(const std::string& name) const { return tensors_.count(name) != 0; }
+  bool has(const std::string& name) const { return tensors_.has(name); }
 
   // A whole tensor in the backend's memory; only its first `rows` rows when given.
   Buffer vector(const std::string& name, std::vector<int64_t> shape, int64_t rows = -1) {
-    const Reader reader = open(name, shape);
+    const TensorReader reader = tensors_.open(name, shape);
     const int64_t total = rows < 0 ? shape[0] : rows;
     const int64_t columns = shape.size() == 2 ? shape[1] : 1;
     Buffer buffer = allocate(total * columns);
@@ -63,7 +36,7 @@ class Loader {
                                          [&backend](PackedMatrix* m) { backend.release_packed(backend.self, m); });
     bytes_ += static_cast<size_t>(N) * K * sizeof(float);
     for (size_t i = 0; i < names.size(); ++i) {
-      const Reader reader = open(names[i], {rows, K});
+      const TensorReader reader = tensors_.open(names[i], {rows, K});
       for_chunks(rows, K, [&](int64_t first, int64_t count, float* part) {
         reader.read(first * K, count * K, part);
         backend.pack_rows(backend.self, matrix.get(), part, static_cast<int>(static_cast<int64_t>(i) * rows + first),
@@ -77,7 +50,7 @@ class Loader {
     Buffer buffer = allocate(rows * static_cast<int64_t>(names.size()));
     std::vector<float> part(rows);
     for (size_t i = 0; i < names.size(); ++i) {
-      open(names[i], {rows}).read(0, rows, part.data());
+      tensors_.open(names[i], {rows}).read(0, rows, part.data());
       backend_.upload(backend_.self, buffer.data() + static_cast<int64_t>(i) * rows, part.data(), rows * sizeof(float));
     }
     return buffer;
@@ -91,61 +64,6 @@ class Loader {
   size_t bytes() const { return bytes_; }
 
  private:
-  // Values of one tensor as float32.
-  struct Reader {
-    const TensorSource* tensor;
-    const std::string* path;
-    const uint8_t* data;
-
-    void read(int64_t first, int64_t count, float* out) const {
-      bool finite = true;
-      if (tensor->type == StorageType::kF32) {
-        std::memcpy(out, data + first * 4, count * 4);
-      } else {
-        for (int64_t i = 0; i < count; ++i) {
-          uint16_t bits;
-          std::memcpy(&bits, data + (first + i) * 2, 2);
-          if (tensor->type == StorageType::kF16) {
-            out[i] = half_to_float(bits);
-          } else {
-            const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-            std::memcpy(out + i, &wide, 4);
-          }
-        }
-      }
-      for (int64_t i = 0; i < count; ++i) finite &= std::isfinite(out[i]);
-      if (!finite) {
-        fail("ERR_WEIGHT_NOT_FINITE",
-             "%s: tensor %s holds NaN or infinity, expected finite weights; use another checkpoint", path->c_str(),
-             tensor->name.c_str());
-      }
-    }
-  };
-
-  Reader open(const std::string& name, const std::vector<int64_t>& shape) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) {
-      fail("ERR_TENSOR_MISSING", "%s: tensor %s is missing; the checkpoint is not of this architecture",
-           source_.files.empty() ? "(no file)" : source_.files[0].c_str(), name.c_str());
-    }
-    const TensorSource& tensor = *found->second;
-    if (tensor.file < 0 || tensor.file >= static_cast<int>(files_.size())) {
-      fail("ERR_TENSOR_MISSING", "tensor %s names file %d of %zu", name.c_str(), tensor.file, files_.size());
-    }
-    const MappedFile& file = files_[tensor.file];
-    uint64_t elements = 1;
-    for (const int64_t size : shape) elements *= static_cast<uint64_t>(size);
-    if (tensor.shape != shape) {
-      std::string seen, expected;
-      for (const int64_t size : tensor.shape) seen += (seen.empty() ? "" : ", ") + std::to_string(size);
-      for (const int64_t size : shape) expected += (expected.empty() ? "" : ", ") + std::to_string(size);
-      fail("ERR_TENSOR_SHAPE", "%s: tensor %s has shape [%s], expected [%s] by the config", file.path().c_str(),
-           name.c_str(), seen.c_str(), expected.c_str());
-    }
-    const uint64_t width = tensor.type == StorageType::kF32 ? 4 : 2;
-    return {&tensor, &file.path(), file.slice(tensor.offset, elements * width, name.c_str())};
-  }
-
   Buffer allocate(int64_t floats) {
     bytes_ += static_cast<size_t>(floats) * sizeof(float);
     return {backend_, static_cast<size_t>(floats)};
@@ -166,11 +84,11 @@ class Loader {
   }
 
   const Backend& backend_;
-  const ModelSource& source_;
-  std::vector<MappedFile> files_;
-  std::unordered_map<std::string, const TensorSource*> tensors_;
+  TensorFiles tensors_;
   size_t bytes_ = 0;
 };
+
+}  // namespace
 
 void check_config(const ModelConfig& c) {
   const auto check = [](const char* name, int64_t value, int64_t low, int64_t high) {
@@ -190,8 +108,6 @@ void check_config(const ModelConfig& c) {
     fail("ERR_CONFIG_VALUE", "hidden size %d is not a multiple of %d heads", c.hidden_size, c.heads);
   }
 }
-
-}  // namespace
 
 Buffer::Buffer(const Backend& backend, size_t floats)
     : memory_(static_cast<float*>(backend.allocate(backend.self, floats * sizeof(float))),

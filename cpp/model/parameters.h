@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "model/tensor_files.h"
 
 namespace fles {
 
@@ -17,16 +18,6 @@ struct ModelConfig {
   int type_vocabulary_size = 0;  // 0: no token types (DistilBERT)
   float layer_norm_eps = 1e-12f;
   Activation activation = Activation::kGelu;
-};
-
-enum class StorageType : int32_t { kF32, kF16, kBF16 };
-
-struct TensorSource {
-  std::string name;  // canonical, as in docs/models.md
-  int file = 0;
-  StorageType type = StorageType::kF32;
-  uint64_t offset = 0;  // of the first byte in the file
-  std::vector<int64_t> shape;
 };
 
 struct ModelSource {
@@ -75,6 +66,9 @@ struct Parameters {
   Norm head_norm;
   size_t bytes = 0;  // of memory that the weights take
 };
+
+// Sizes within what the core can index, heads that divide the hidden size: ERR_CONFIG_VALUE.
+void check_config(const ModelConfig& config);
 
 // ERR_TENSOR_MISSING, ERR_TENSOR_SHAPE, ERR_FILE_TRUNCATED, ERR_WEIGHT_NOT_FINITE, each naming file and tensor.
 Parameters load_parameters(const Backend& backend, const ModelSource& source);

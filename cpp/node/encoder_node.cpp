@@ -5,40 +5,10 @@
 #include "node/async.h"
 #include "node/cancellation.h"
 #include "node/exports.h"
+#include "node/model_source.h"
 
 namespace fles::node {
 namespace {
-
-ModelSource source_from(const Napi::Object& object) {
-  ModelSource source;
-  const Napi::Object config = object_at(object, "config");
-  ModelConfig& c = source.config;
-  c.vocabulary_size = integer_at(config, "vocabularySize");
-  c.hidden_size = integer_at(config, "hiddenSize");
-  c.layers = integer_at(config, "layers");
-  c.heads = integer_at(config, "heads");
-  c.intermediate_size = integer_at(config, "intermediateSize");
-  c.max_positions = integer_at(config, "maxPositions");
-  c.type_vocabulary_size = integer_at(config, "typeVocabularySize");
-  c.layer_norm_eps = static_cast<float>(number_at(config, "layerNormEps"));
-  c.activation = static_cast<Activation>(1 + choice_at<int>(config, "activation", {"gelu", "gelu_new", "relu"}));
-  source.with_head = flag_at(object, "withHead");
-  const auto files = object_at(object, "files").As<Napi::Array>();
-  for (uint32_t i = 0; i < files.Length(); ++i) source.files.push_back(files.Get(i).ToString());
-  const auto tensors = object_at(object, "tensors").As<Napi::Array>();
-  for (uint32_t i = 0; i < tensors.Length(); ++i) {
-    const Napi::Object tensor = tensors.Get(i).As<Napi::Object>();
-    TensorSource place{string_at(tensor, "name"),
-                       integer_at(tensor, "file"),
-                       choice_at<StorageType>(tensor, "dtype", {"F32", "F16", "BF16"}),
-                       offset_at(tensor, "offset"),
-                       {}};
-    const auto shape = object_at(tensor, "shape").As<Napi::Array>();
-    for (uint32_t d = 0; d < shape.Length(); ++d) place.shape.push_back(shape.Get(d).ToNumber().Int64Value());
-    source.tensors.push_back(std::move(place));
-  }
-  return source;
-}
 
 // A batch with memory of its own.
 struct OwnedBatch {
@@ -83,7 +53,7 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
       const Backend& backend = backend_for(string_at(object, "device"));
       return run_async(
           env, Executor::compute(),
-          [&backend, source = source_from(object)] { return std::make_shared<Encoder>(backend, source); },
+          [&backend, source = model_source_from(object)] { return std::make_shared<Encoder>(backend, source); },
           [](Napi::Env e, std::shared_ptr<Encoder>& encoder) -> Napi::Value {
             return constructor_of(e, "NativeEncoder").New({Napi::External<std::shared_ptr<Encoder>>::New(e, &encoder)});
           });

@@ -272,8 +272,8 @@ export interface NativeTrainer {
   readonly device: string;
   /** Updates done, those before a loaded state included. */
   readonly steps: number;
-  /** Every parameter, by its canonical name. */
-  readonly tensors: { name: string; shape: number[]; decays: boolean }[];
+  /** Every parameter, by its canonical name; `offset`: of its first value in `gradients`. */
+  readonly tensors: { name: string; shape: number[]; offset: number; decays: boolean }[];
   /** One step. With ERR_LOSS_NOT_FINITE or a cancellation, weights and moments stay as they are. */
   step(
     batch: NativeTrainingBatch,
@@ -300,7 +300,7 @@ export interface NativeTrainer {
   ): Promise<NativeLosses & { gradients: Float32Array }>;
   /** Of the texts last encoded; begins a new gradient. */
   backward(gradients: Float32Array, cancellation?: Cancellation): Promise<void>;
-  /** The gradient by all parameters, those of the tensors padded to multiples of 16. */
+  /** The gradient by all parameters, one tensor after the other, with zeros between some. */
   gradients(): Promise<Float32Array>;
   addGradients(gradients: Float32Array): Promise<void>;
   update(update: NativeUpdate): Promise<NativeUpdateReport>;

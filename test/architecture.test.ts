@@ -29,8 +29,9 @@ const cppRooms: Record<string, string[]> = {
   backend: ['core', 'ops'],
   cpu: ['core', 'ops', 'backend'],
   model: ['core', 'ops', 'backend'],
+  train: ['core', 'ops', 'backend', 'model'],
   index: ['core'],
-  node: ['core', 'ops', 'backend', 'cpu', 'model', 'index'],
+  node: ['core', 'ops', 'backend', 'cpu', 'model', 'train', 'index'],
 };
 /** The one place that knows every backend. */
 const cppExceptions: Record<string, string> = { 'cpp/backend/registry.cpp': 'cpu' };

@@ -19,8 +19,10 @@ struct Backend {
   void (*release)(void* self, void* memory);
   void (*upload)(void* self, void* to, const void* from_host, size_t bytes);
   void (*download)(void* self, void* to_host, const void* from, size_t bytes);
+  void (*clear)(void* self, void* memory, size_t bytes);  // to zeros
 
-  // A matrix [N, K] filled by pack_rows, rows of float32 from the host in any order; every row once before its use.
+  // A matrix [N, K] filled by pack_rows, rows of float32 from the host or from the backend's own memory, in any order,
+  // on any thread; every row once before its use.
   PackedMatrix* (*create_packed)(void* self, int N, int K);
   void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
   void (*release_packed)(void* self, PackedMatrix* matrix);

@@ -37,6 +37,15 @@ void copy(void*, void* to, const void* from, size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);  // of nothing, the pointers may be null
 }
 
+void clear(void*, void* memory, size_t bytes) {
+  // A large arena takes a while, and its pages should be spread over the threads that come to use them.
+  constexpr size_t kPart = size_t{4} << 20;
+  ThreadPool::shared().parallel_for(static_cast<int64_t>((bytes + kPart - 1) / kPart), [&](int64_t i, int) {
+    const size_t first = static_cast<size_t>(i) * kPart;
+    std::memset(static_cast<char*>(memory) + first, 0, bytes - first < kPart ? bytes - first : kPart);
+  });
+}
+
 PackedMatrix* create_packed(void* self, int N, int K) {
   const int NR = state_of(self).kernels->NR;
   const size_t bytes = static_cast<size_t>((N + NR - 1) / NR) * NR * padded(K) * sizeof(float);
@@ -71,8 +80,8 @@ const Backend& instance_of(const Kernels& kernels) {
   if (instance.table.self == nullptr) {
     instance.state.kernels = &kernels;
     instance.state.pool = &ThreadPool::shared();
-    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,      release, copy,
-                             copy,  create_packed,       pack_rows,       release_packed
+    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,      release, copy, copy,
+                             clear, create_packed,       pack_rows,       release_packed
 #define FLES_OP(name, Arguments) , name
 #include "ops/ops.def"
 #undef FLES_OP

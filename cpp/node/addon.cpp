@@ -28,6 +28,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   export_platform(env, exports);
   export_encoder(env, exports);
   export_index(env, exports);
+  export_trainer(env, exports);
   export_op_door(env, exports);
   return exports;
 }

@@ -4,16 +4,25 @@
 
 namespace fles::node {
 
-std::vector<std::string> strings_from(const Napi::Object& object, const char* name) {
-  const auto array = object_at(object, name).As<Napi::Array>();
+namespace {
+
+Napi::Array array_from(const Napi::Value& value) {
+  if (!value.IsArray()) fail("ERR_ARGUMENT_TYPE", "an array was expected");
+  return value.As<Napi::Array>();
+}
+
+}  // namespace
+
+std::vector<std::string> strings_of(const Napi::Value& value) {
+  const Napi::Array array = array_from(value);
   std::vector<std::string> strings;
   for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(array.Get(i).ToString());
   return strings;
 }
 
-std::vector<TensorSource> tensors_from(const Napi::Object& object) {
+std::vector<TensorSource> tensors_of(const Napi::Value& value) {
   std::vector<TensorSource> sources;
-  const auto tensors = object_at(object, "tensors").As<Napi::Array>();
+  const Napi::Array tensors = array_from(value);
   for (uint32_t i = 0; i < tensors.Length(); ++i) {
     const Napi::Object tensor = tensors.Get(i).As<Napi::Object>();
     TensorSource place{string_at(tensor, "name"),
@@ -42,8 +51,8 @@ ModelSource model_source_from(const Napi::Object& object) {
   c.layer_norm_eps = static_cast<float>(number_at(config, "layerNormEps"));
   c.activation = static_cast<Activation>(1 + choice_at<int>(config, "activation", {"gelu", "gelu_new", "relu"}));
   source.with_head = flag_at(object, "withHead");
-  source.files = strings_from(object, "files");
-  source.tensors = tensors_from(object);
+  source.files = strings_of(object.Get("files"));
+  source.tensors = tensors_of(object.Get("tensors"));
   return source;
 }
 

@@ -11,8 +11,8 @@ namespace fles::node {
 
 ModelSource model_source_from(const Napi::Object& object);
 
-// The strings of an array, and the tensors of `tensors`, properties of an object.
-std::vector<std::string> strings_from(const Napi::Object& object, const char* name);
-std::vector<TensorSource> tensors_from(const Napi::Object& object);
+// Elements of arrays: strings, and TensorPlace.
+std::vector<std::string> strings_of(const Napi::Value& array);
+std::vector<TensorSource> tensors_of(const Napi::Value& array);
 
 }  // namespace fles::node

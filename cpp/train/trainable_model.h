@@ -64,7 +64,7 @@ class TrainableModel {
   const TrainableTensor& tensor(const std::string& name) const;  // ERR_TENSOR_MISSING
 
   Buffer weights, gradients, first, second;
-  int64_t count() const { return count_; }            // values of each arena, padding (always 0) included
+  int64_t count() const { return count_; }              // values of each arena, padding (always 0) included
   int64_t decaying_count() const { return decaying_; }  // those at the front that decay
   size_t bytes() const;
 

@@ -198,7 +198,7 @@ class NativeTrainer : public Napi::ObjectWrap<NativeTrainer> {
   // load(files: string[], tensors: TensorPlace[], steps: number): Promise<void>
   Napi::Value load(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
-      return run(info,
+      return run(info.Env(),
                  [files = strings_of(info[0]), tensors = tensors_of(info[1]),
                   steps = info[2].ToNumber().Int64Value()](Trainer& trainer) { trainer.load(files, tensors, steps); });
     });

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/train.h"
+
 namespace fles::cpu {
 
 constexpr int kGroup = 4;
@@ -70,6 +72,7 @@ struct Kernels {
   void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
   float (*multiply_add_chains)(int64_t steps, float factor, float term);
   int chain_flops;  // of one step
+  TrainKernels train;
 };
 
 // Panels of inner dimension K to multiply at once: 256 KiB of them.

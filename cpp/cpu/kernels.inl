@@ -1,6 +1,12 @@
 // One instruction set's table. FLES_LEVEL (its name), FLES_VECTOR_BYTES and FLES_MR are defined by the including file.
 #include "cpu/kernels.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace fles::cpu {
 namespace FLES_LEVEL {
 // clang-format off
@@ -9,6 +15,8 @@ namespace FLES_LEVEL {
 #include "cpu/matrix.inl"
 #include "cpu/rows.inl"
 #include "cpu/roofline.inl"
+#include "cpu/random.inl"
+#include "cpu/train.inl"
 // clang-format on
 
 #define FLES_TEXT_OF(name) #name
@@ -27,6 +35,7 @@ constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             add_rows,
                             layernorm_row,
                             multiply_add_chains,
-                            kChainFlops};
+                            kChainFlops,
+                            kTrain};
 }  // namespace FLES_LEVEL
 }  // namespace fles::cpu

@@ -55,9 +55,8 @@ FLES_INLINE vf exp(vf x) {
   return p * reinterpret_cast<vf>(bits);
 }
 
-// x / 2 (1 + erf(x / sqrt 2)); erf by Abramowitz and Stegun 7.1.26, absolute error below 2e-7.
-FLES_INLINE vf gelu(vf x) {
-  const vf z = x * 0.70710678f;
+// erf(z) by Abramowitz and Stegun 7.1.26, absolute error below 2e-7, and the exp(-z^2) that it is made of.
+FLES_INLINE vf erf(vf z, vf& bell) {
   const vf a = max(z, -z);
   const vf t = 1.0f / (a * 0.3275911f + 1.0f);
   vf p = splat(1.061405429f);
@@ -65,9 +64,15 @@ FLES_INLINE vf gelu(vf x) {
   p = p * t + 1.421413741f;
   p = p * t - 0.284496736f;
   p = p * t + 0.254829592f;
-  const vf e = 1.0f - p * t * exp(-(a * a));
-  const vf erf = z < 0.0f ? -e : e;
-  return x * 0.5f + x * 0.5f * erf;
+  bell = exp(-(a * a));
+  const vf e = 1.0f - p * t * bell;
+  return z < 0.0f ? -e : e;
+}
+
+// x / 2 (1 + erf(x / sqrt 2))
+FLES_INLINE vf gelu(vf x) {
+  vf bell;
+  return x * 0.5f + x * 0.5f * erf(x * 0.70710678f, bell);
 }
 
 // x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))

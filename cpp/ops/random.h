@@ -17,6 +17,9 @@
 
 namespace fles {
 
+constexpr uint32_t kPhiloxFactor0 = 0xD2511F53, kPhiloxFactor1 = 0xCD9E8D57;
+constexpr uint32_t kPhiloxKeyStep0 = 0x9E3779B9, kPhiloxKeyStep1 = 0xBB67AE85;
+
 struct PhiloxBlock {
   uint32_t word[4];
 };
@@ -24,12 +27,12 @@ struct PhiloxBlock {
 // Ten rounds on the counter `c` with the key (k0, k1).
 FLES_PURE PhiloxBlock philox4x32_10(PhiloxBlock c, uint32_t k0, uint32_t k1) {
   for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t{0xD2511F53} * c.word[0];
-    const uint64_t b = uint64_t{0xCD9E8D57} * c.word[2];
+    const uint64_t a = uint64_t{kPhiloxFactor0} * c.word[0];
+    const uint64_t b = uint64_t{kPhiloxFactor1} * c.word[2];
     c = {{static_cast<uint32_t>(b >> 32) ^ c.word[1] ^ k0, static_cast<uint32_t>(b),
           static_cast<uint32_t>(a >> 32) ^ c.word[3] ^ k1, static_cast<uint32_t>(a)}};
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
+    k0 += kPhiloxKeyStep0;
+    k1 += kPhiloxKeyStep1;
   }
   return c;
 }
@@ -57,9 +60,15 @@ FLES_PURE DropoutRate dropout_rate(float p) {
   return {cut, 65536.0f / static_cast<float>(65536 - cut)};
 }
 
+// Dropout of one text at one site and step.
+struct Dropout {
+  DropoutRate rate;
+  int32_t seed, text;
+};
+
 // 0 or `scale`: what an element is multiplied by.
-FLES_PURE float dropout_factor(DropoutRate rate, int32_t seed, int32_t text, uint64_t index) {
-  return dropout_draw(seed, text, index) >= rate.cut ? rate.scale : 0.0f;
+FLES_PURE float dropout_factor(const Dropout& d, uint64_t index) {
+  return dropout_draw(d.seed, d.text, index) >= d.rate.cut ? d.rate.scale : 0.0f;
 }
 
 // Index of column c of a hidden value (.., C) at a position of its text.

@@ -38,7 +38,7 @@ export function documentText({ title, text }: Pick<BeirDocument, 'title' | 'text
  * what `readQrels` and `readTexts` throw.
  */
 export async function readBeir(directory: string, split: string): Promise<BeirDataset> {
-  const qrels = await readSplit(directory, split);
+  const qrels = await readQrels(await qrelsPath(directory, split));
   const path = join(directory, 'queries.jsonl');
   const texts = new Map<string, string>();
   for await (const { id, text } of readTexts(path)) texts.set(id, text);
@@ -79,7 +79,8 @@ export async function* readTexts(source: LineSource, options: LineOptions = {}):
   }
 }
 
-async function readSplit(directory: string, split: string): Promise<Qrels> {
+/** Where the judgements of a split are. Throws `ERR_SPLIT_NOT_FOUND` naming the splits that exist. */
+export async function qrelsPath(directory: string, split: string): Promise<string> {
   const path = join(directory, 'qrels', `${split}.tsv`);
   try {
     await access(path);
@@ -94,5 +95,5 @@ async function readSplit(directory: string, split: string): Promise<Qrels> {
       { cause: error },
     );
   }
-  return readQrels(path);
+  return path;
 }

@@ -6,6 +6,16 @@ import { type Qrels, type Run, rank, type ScoredDocument } from './ranking';
 
 const BEIR_HEADER = 'query-id\tcorpus-id\tscore';
 
+/** A line of a file of judgements. */
+export interface Judgement {
+  query: string;
+  document: string;
+  /** An integer in -2^31..2^31-1; below 1 means not relevant. */
+  relevance: number;
+  /** File and line. */
+  where: string;
+}
+
 /**
  * Reads judgements, either as TREC has them (four columns between white space: query, iteration, document, relevance)
  * or as BEIR has them (three columns between tabs under the header `query-id corpus-id score`). Which of the two is
@@ -18,25 +28,34 @@ const BEIR_HEADER = 'query-id\tcorpus-id\tscore';
  */
 export async function readQrels(source: LineSource, options: LineOptions = {}): Promise<Qrels> {
   const qrels: Qrels = new Map();
+  for await (const { query, document, relevance, where } of readJudgements(source, options)) {
+    const judged = entry(qrels, query, () => new Map<string, number>());
+    if (judged.has(document)) {
+      throw new FlesError(
+        'ERR_QRELS_DUPLICATE',
+        `${where} judges document ${document} of query ${query} a second time; remove one of the two lines`,
+      );
+    }
+    judged.set(document, relevance);
+  }
+  return qrels;
+}
+
+/** The judgements of a file one at a time, as `readQrels` reads them, a pair that is judged twice included. */
+export async function* readJudgements(source: LineSource, options: LineOptions = {}): AsyncGenerator<Judgement> {
   let beir: boolean | undefined;
+  let empty = true;
   for await (const line of readLines(source, options)) {
     if (line.text.trim() === '') continue;
     if (beir === undefined) {
       beir = line.text === BEIR_HEADER;
       if (beir) continue;
     }
+    empty = false;
     const [query, document, relevance] = beir ? beirColumns(line) : trecColumns(line);
-    const judged = entry(qrels, query, () => new Map<string, number>());
-    if (judged.has(document)) {
-      throw new FlesError(
-        'ERR_QRELS_DUPLICATE',
-        `${line.where} judges document ${document} of query ${query} a second time; remove one of the two lines`,
-      );
-    }
-    judged.set(document, relevance);
+    yield { query, document, relevance, where: line.where };
   }
-  if (qrels.size === 0) throw emptyFile(sourceName(source, options), 'judgements');
-  return qrels;
+  if (empty) throw emptyFile(sourceName(source, options), 'judgements');
 }
 
 /** Writes judgements in TREC's four columns. Throws `ERR_RUN_ID` for an id with white space and `ERR_FILE_*`. */

@@ -89,9 +89,29 @@ export async function* readJsonLines(source: LineSource, options: LineOptions = 
   for await (const line of readLines(source, options)) {
     if (line.text.trim() === '') continue;
     empty = false;
-    yield { ...line, value: parseObject(line) };
+    yield parseJsonLine(line);
   }
   if (empty) throw emptyFile(sourceName(source, options), 'one JSON object a line');
+}
+
+/** A line with the JSON object that it holds. Throws `ERR_JSON_LINE` when it holds none. */
+export function parseJsonLine(line: Line): JsonLine {
+  let value: unknown;
+  try {
+    value = JSON.parse(line.text);
+  } catch (error) {
+    throw new FlesError(
+      'ERR_JSON_LINE',
+      `${line.where} is not JSON (${messageOf(error)}), expected one object a line`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new FlesError('ERR_JSON_LINE', `${line.where} holds ${line.text.slice(0, 40)}, expected a JSON object`);
+  }
+  return { ...line, value: value as Record<string, unknown> };
 }
 
 /** A string field of a record. Throws `ERR_RECORD_FIELD` when it is absent or of another type, `ERR_TEXT_SURROGATE`
@@ -135,25 +155,6 @@ export function emptyFile(name: string, expected: string): FlesError {
 /** What errors call a source. */
 export function sourceName(source: LineSource, options: LineOptions = {}): string {
   return options.name ?? (typeof source === 'string' ? source : 'input');
-}
-
-function parseObject(line: Line): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.text);
-  } catch (error) {
-    throw new FlesError(
-      'ERR_JSON_LINE',
-      `${line.where} is not JSON (${messageOf(error)}), expected one object a line`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FlesError('ERR_JSON_LINE', `${line.where} holds ${line.text.slice(0, 40)}, expected a JSON object`);
-  }
-  return value as Record<string, unknown>;
 }
 
 async function* byteChunks(source: LineSource, name: string): AsyncGenerator<Buffer> {

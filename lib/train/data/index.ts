@@ -1,3 +1,6 @@
 // Training data: sources of examples, and the steps made of them.
 export type { Batch, BatchOptions, BatchState, BatchStream } from './batch';
+export { type BatchTokenizer, type StreamOptions, streamBatches } from './batcher';
+export { joinPairs, withoutExamples } from './joined-pairs';
+export { type OpenPairsOptions, openPairs } from './open-pairs';
 export type { DocumentPool, PairSource, TrainingExample, TrainingText } from './pair-source';

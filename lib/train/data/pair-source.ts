@@ -41,6 +41,8 @@ export interface PairSource {
   readonly fingerprint: string;
   /** What random negatives are drawn from: the corpus, or the positives of the examples where there is none. */
   readonly pool: DocumentPool;
+  /** What a person should know about the data, a sentence each: what was left out, and why. */
+  readonly notes: readonly string[];
 
   /**
    * The examples of these numbers, each in 0..size-1, in the order asked.
@@ -52,8 +54,11 @@ export interface PairSource {
   /** Whether a document is known to answer a query, both given by key. May say so of another pair, one in millions. */
   isPositive(query: number, document: number): boolean;
 
-  /** Calls `visit` with the query of every example, in order: for the check against the queries of a test set. */
-  visitQueries(visit: (number: number, query: string) => void, options?: { signal?: AbortSignal }): Promise<void>;
+  /**
+   * Numbers of the examples whose query satisfies `matches`, ascending. Queries that have ids are asked about once each, also
+   * those without an example.
+   */
+  findByQuery(matches: (query: string) => boolean, options?: { signal?: AbortSignal }): Promise<Float64Array>;
 
   close(): Promise<void>;
 }

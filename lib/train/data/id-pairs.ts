@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { combine } from './hash';
+import type { HashSet } from './hash-set';
+import type { ScanOptions } from './line-file';
+import type { PairSource, TrainingExample } from './pair-source';
+import type { TextStore } from './text-store';
+
+/** Examples as numbers of texts. */
+export interface IdRows {
+  readonly name: string;
+  readonly size: number;
+  readonly fingerprint: string;
+  readonly notes: readonly string[];
+  /** The numbers of a query, its positive and its negatives, for each row asked. */
+  read(rows: readonly number[]): Promise<[query: number, positive: number, ...negatives: number[]][]>;
+  /** The rows of some queries, given by id, ascending. */
+  findByQuery(ids: ReadonlySet<string>, options: ScanOptions): Promise<Float64Array>;
+  close(): Promise<void>;
+}
+
+/** Examples that name their texts by id; queries and documents stand in files of their own. */
+export class IdPairs implements PairSource {
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly notes: readonly string[];
+  readonly #rows: IdRows;
+  readonly #queries: TextStore;
+  readonly pool: TextStore;
+  readonly #positives: HashSet;
+
+  /** `positives` holds the pairs of the keys of a query and of a document that answers it, combined. */
+  constructor(rows: IdRows, queries: TextStore, documents: TextStore, positives: HashSet) {
+    this.name = rows.name;
+    this.notes = rows.notes;
+    this.#rows = rows;
+    this.#queries = queries;
+    this.pool = documents;
+    this.#positives = positives;
+    this.fingerprint = createHash('sha256')
+      .update([rows, queries, documents].map(({ fingerprint }) => fingerprint).join())
+      .digest('hex');
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  async examples(numbers: readonly number[]): Promise<TrainingExample[]> {
+    const rows = await this.#rows.read(numbers);
+    const [queries, documents] = await Promise.all([
+      this.#queries.documents(rows.map(([query]) => query)),
+      this.pool.documents(rows.flatMap(([, ...documents]) => documents)),
+    ]);
+    let next = 0;
+    return rows.map((row, i) => {
+      const [positive, ...negatives] = documents.slice(next, next + row.length - 1);
+      next += row.length - 1;
+      return { query: queries[i]!, positive: positive!, negatives };
+    });
+  }
+
+  isPositive(query: number, document: number): boolean {
+    return this.#positives.has(combine(query, document));
+  }
+
+  async findByQuery(matches: (query: string) => boolean, options: ScanOptions = {}): Promise<Float64Array> {
+    const ids = new Set<string>();
+    await this.#queries.visit(({ id, text }) => {
+      if (matches(text)) ids.add(id);
+    }, options);
+    return ids.size === 0 ? new Float64Array() : this.#rows.findByQuery(ids, options);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#rows.close(), this.#queries.close(), this.pool.close()]);
+  }
+}

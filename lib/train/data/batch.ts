@@ -13,7 +13,7 @@ export interface BatchOptions {
   givenNegatives?: number;
   /** Decides the order, the subset and every draw; 0..2^32-1. */
   seed: number;
-  /** Examples of an epoch, a subset that `seed` chooses; by default all. */
+  /** Examples of an epoch, the same each time: some that `seed` chooses, or the first ones when not shuffled. By default all. */
   examples?: number;
   /** In the order of the data when false; true by default. */
   shuffle?: boolean;
@@ -65,6 +65,6 @@ export interface BatchStream {
   readonly stepsPerEpoch: number;
   /** The next step; the one behind it is prepared meanwhile. */
   next(): Promise<Batch>;
-  /** Waits for what is being prepared. The source stays open. */
+  /** Ends the stream, once what is being prepared is done. The source stays open. */
   close(): Promise<void>;
 }

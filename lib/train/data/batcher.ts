@@ -52,8 +52,8 @@ export function streamBatches(
 
 class Stream implements BatchStream {
   readonly stepsPerEpoch: number;
-  #epoch: number;
-  #step: number;
+  /** The next step to be prepared. */
+  #place: { epoch: number; step: number };
   #waiting: Promise<Batch> | undefined;
 
   constructor(
@@ -63,17 +63,13 @@ class Stream implements BatchStream {
     private readonly signal: AbortSignal | undefined,
   ) {
     this.stepsPerEpoch = batcher.stepsPerEpoch;
-    const { epoch, step } = state === undefined ? { epoch: 0, step: 0 } : batcher.checkState(state);
-    this.#epoch = epoch;
-    this.#step = step;
+    this.#place = state === undefined ? { epoch: 0, step: 0 } : batcher.checkState(state);
   }
 
   async next(): Promise<Batch> {
     this.signal?.throwIfAborted();
-    const batch = await (this.#waiting ?? this.#prepare());
-    this.#epoch = batch.next.epoch;
-    this.#step = batch.next.step;
-    this.#waiting = this.#prepare();
+    const batch = this.#waiting ?? this.#prepare();
+    this.#waiting = batch.then(() => this.#prepare());
     // What goes wrong shows when it is asked for.
     this.#waiting.catch(() => {});
     return batch;
@@ -86,8 +82,9 @@ class Stream implements BatchStream {
 
   async #prepare(): Promise<Batch> {
     const { batcher, tokenizer, signal } = this;
-    const epoch = this.#epoch;
-    const step = this.#step;
+    const { epoch, step } = this.#place;
+    const next = batcher.stateAfter(epoch, step);
+    this.#place = next;
     const { candidates, examples } = await batcher.step(epoch, step);
     const { queryLength, documentLength } = batcher.options;
     const texts = {
@@ -104,7 +101,7 @@ class Stream implements BatchStream {
       documents,
       ...relations(batcher.source, candidates),
       texts,
-      next: batcher.stateAfter(epoch, step),
+      next,
     };
   }
 }
@@ -112,32 +109,37 @@ class Stream implements BatchStream {
 /** The order of a run: which examples a step has, and which negatives they get. */
 class Batcher {
   readonly stepsPerEpoch: number;
-  readonly #examples: number;
+  readonly options: Required<BatchOptions>;
   readonly #subset: Permutation;
   readonly #fingerprint: string;
 
   constructor(
     readonly source: PairSource,
-    readonly options: BatchOptions,
+    options: BatchOptions,
   ) {
     checkOptions(options);
-    const { queries, seed, lastStep = 'drop' } = options;
-    this.#examples = options.examples ?? source.size;
-    checkSize(source, this.#examples, queries);
-    this.stepsPerEpoch = Math[lastStep === 'drop' ? 'floor' : 'ceil'](this.#examples / queries);
+    this.options = {
+      ...options,
+      givenNegatives: options.givenNegatives ?? options.negatives,
+      examples: options.examples ?? source.size,
+      shuffle: options.shuffle ?? true,
+      lastStep: options.lastStep ?? 'drop',
+    };
+    const { queries, examples, seed, lastStep } = this.options;
+    checkSize(source, examples, queries);
+    this.stepsPerEpoch = Math[lastStep === 'drop' ? 'floor' : 'ceil'](examples / queries);
     this.#subset = new Permutation(source.size, [SUBSET, seed]);
-    const values = KNOWN.map((name) => options[name] ?? null);
     this.#fingerprint = createHash('sha256')
-      .update(JSON.stringify([source.fingerprint, values]))
+      .update(JSON.stringify([source.fingerprint, KNOWN.map((name) => this.options[name])]))
       .digest('hex')
       .slice(0, 32);
   }
 
   /** The texts of a step, and the numbers of its examples. */
   async step(epoch: number, step: number): Promise<{ candidates: Candidates[]; examples: number[] }> {
-    const { queries, negatives, givenNegatives = negatives, seed } = this.options;
-    const order = new Permutation(this.#examples, [EPOCH, seed, epoch]);
-    const places = Array.from({ length: queries }, (_, i) => (step * queries + i) % this.#examples);
+    const { queries, negatives, givenNegatives, examples: size, seed } = this.options;
+    const order = new Permutation(size, [EPOCH, seed, epoch]);
+    const places = Array.from({ length: queries }, (_, i) => (step * queries + i) % size);
     const examples = places.map((place) => this.#exampleAt(place, order));
     const candidates = await chooseNegatives(
       this.source,
@@ -166,8 +168,9 @@ class Batcher {
   }
 
   #exampleAt(place: number, order: Permutation): number {
-    const inSubset = this.options.shuffle === false ? place : order.at(place);
-    return this.#examples === this.source.size ? inSubset : this.#subset.at(inSubset);
+    const { shuffle, examples } = this.options;
+    if (!shuffle) return place;
+    return examples === this.source.size ? order.at(place) : this.#subset.at(order.at(place));
   }
 }
 

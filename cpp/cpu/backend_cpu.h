@@ -32,8 +32,9 @@ class Scratch {
 struct State {
   const Kernels* kernels = nullptr;
   ThreadPool* pool = nullptr;
-  std::mutex one_op;
+  std::recursive_mutex one_op;  // an op may be made of others
   Scratch input, other;
+  Scratch outer;  // of an op that calls others
 };
 
 inline State& state_of(void* self) { return *static_cast<State*>(self); }

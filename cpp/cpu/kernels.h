@@ -55,6 +55,16 @@ struct AttentionHead {
   float* scratch;  // attention_scratch(S, D) floats, 64-byte aligned
 };
 
+// out += sum over i of factors[i] * row rows[i] of `in`, all of C values, in the order of i.
+struct GatherRows {
+  const float* in;
+  const int32_t* rows;
+  const float* factors;
+  int count;
+  float* out;
+  int C;
+};
+
 struct Kernels {
   const char* name;  // "portable" | "avx2" | "avx512"
   int MR, NR;
@@ -70,6 +80,7 @@ struct Kernels {
   size_t (*attention_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
   void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
+  void (*gather_rows)(const GatherRows&);
   float (*multiply_add_chains)(int64_t steps, float factor, float term);
   int chain_flops;  // of one step
   TrainKernels train;

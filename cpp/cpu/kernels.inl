@@ -34,6 +34,7 @@ constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             attention_scratch,
                             add_rows,
                             layernorm_row,
+                            gather_rows,
                             multiply_add_chains,
                             kChainFlops,
                             kTrain};

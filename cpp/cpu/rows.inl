@@ -25,6 +25,30 @@ static void layernorm_row(const float* in, const float* gamma, const float* beta
   for (int i = whole; i < C; ++i) out[i] = (in[i] - mean) * scale * gamma[i] + beta[i];
 }
 
+template <int M>
+FLES_INLINE void gather_vectors(const GatherRows& g, int first) {
+  vf sums[M];
+#pragma GCC unroll 8
+  for (int j = 0; j < M; ++j) sums[j] = load(g.out + first + j * W);
+  for (int i = 0; i < g.count; ++i) {
+    const float* row = g.in + int64_t{g.rows[i]} * g.C + first;
+    const float factor = g.factors[i];
+#pragma GCC unroll 8
+    for (int j = 0; j < M; ++j) sums[j] += factor * load(row + j * W);
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < M; ++j) store(g.out + first + j * W, sums[j]);
+}
+
+static void gather_rows(const GatherRows& g) {
+  int first = 0;
+  for (; first + 8 * W <= g.C; first += 8 * W) gather_vectors<8>(g, first);
+  for (; first + W <= g.C; first += W) gather_vectors<1>(g, first);
+  for (; first < g.C; ++first) {
+    for (int i = 0; i < g.count; ++i) g.out[first] += g.factors[i] * g.in[int64_t{g.rows[i]} * g.C + first];
+  }
+}
+
 FLES_INLINE int round_up(int n, int step) { return (n + step - 1) / step * step; }
 
 static size_t attention_scratch(int S, int D) {

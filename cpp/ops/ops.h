@@ -13,5 +13,6 @@
 #include "ops/linear.h"
 #include "ops/linear_backward.h"
 #include "ops/sparse_head.h"
+#include "ops/sparse_head_backward.h"
 #include "ops/square_sum.h"
 #include "ops/topk_threshold.h"

@@ -55,9 +55,10 @@ struct AttentionHead {
   float* scratch;  // attention_scratch(S, D) floats, 64-byte aligned
 };
 
-// out += sum over i of factors[i] * row rows[i] of `in`, all of C values, in the order of i.
+// out += sum over i of factors[i] * row rows[i] of `in` (.., ld), C values each, in the order of i.
 struct GatherRows {
   const float* in;
+  int64_t ld;
   const int32_t* rows;
   const float* factors;
   int count;
@@ -81,6 +82,7 @@ struct Kernels {
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
   void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
   void (*gather_rows)(const GatherRows&);
+  float (*dot)(const float* a, const float* b, int count);
   float (*multiply_add_chains)(int64_t steps, float factor, float term);
   int chain_flops;  // of one step
   TrainKernels train;

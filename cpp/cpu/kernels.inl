@@ -35,6 +35,7 @@ constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             add_rows,
                             layernorm_row,
                             gather_rows,
+                            dot,
                             multiply_add_chains,
                             kChainFlops,
                             kTrain};

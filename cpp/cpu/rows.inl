@@ -31,7 +31,7 @@ FLES_INLINE void gather_vectors(const GatherRows& g, int first) {
 #pragma GCC unroll 8
   for (int j = 0; j < M; ++j) sums[j] = load(g.out + first + j * W);
   for (int i = 0; i < g.count; ++i) {
-    const float* row = g.in + int64_t{g.rows[i]} * g.C + first;
+    const float* row = g.in + g.rows[i] * g.ld + first;
     const float factor = g.factors[i];
 #pragma GCC unroll 8
     for (int j = 0; j < M; ++j) sums[j] += factor * load(row + j * W);
@@ -45,8 +45,22 @@ static void gather_rows(const GatherRows& g) {
   for (; first + 8 * W <= g.C; first += 8 * W) gather_vectors<8>(g, first);
   for (; first + W <= g.C; first += W) gather_vectors<1>(g, first);
   for (; first < g.C; ++first) {
-    for (int i = 0; i < g.count; ++i) g.out[first] += g.factors[i] * g.in[int64_t{g.rows[i]} * g.C + first];
+    for (int i = 0; i < g.count; ++i) g.out[first] += g.factors[i] * g.in[g.rows[i] * g.ld + first];
   }
+}
+
+static float dot(const float* a, const float* b, int count) {
+  constexpr int kSums = 4;
+  vf sums[kSums] = {};
+  int i = 0;
+  for (; i + kSums * W <= count; i += kSums * W) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kSums; ++j) sums[j] += load(a + i + j * W) * load(b + i + j * W);
+  }
+  for (; i + W <= count; i += W) sums[0] += load(a + i) * load(b + i);
+  float total = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  for (; i < count; ++i) total += a[i] * b[i];
+  return total;
 }
 
 FLES_INLINE int round_up(int n, int step) { return (n + step - 1) / step * step; }

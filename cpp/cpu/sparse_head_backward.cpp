@@ -43,7 +43,7 @@ void add_to_terms(State& state, const SparseHeadBackward& a) {
     for (int i = 0; i < terms; ++i) {
       const Entries& e = entries[i];
       float* out = a.d_weight + (first + i) * a.C;
-      state.kernels->gather_rows({a.in, e.rows, e.factors, e.count, out, a.C});
+      state.kernels->gather_rows({a.in, a.C, e.rows, e.factors, e.count, out, a.C});
       for (int k = 0; k < e.count; ++k) a.d_bias[first + i] += e.factors[k];
     }
   });
@@ -87,7 +87,7 @@ void set_tokens(State& state, const SparseHeadBackward& a) {
         for (int r = 0, from = 0; r < length; from = ends[r++]) {
           if (ends[r] == from) continue;
           float* out = a.d_in + int64_t{begin_row + r} * a.C;
-          state.kernels->gather_rows({a.weight, rows + from, factors + from, ends[r] - from, out, a.C});
+          state.kernels->gather_rows({a.weight, a.C, rows + from, factors + from, ends[r] - from, out, a.C});
         }
       }
     }

@@ -1,22 +1,10 @@
 #include <algorithm>
-#include <cmath>
 
 #include "cpu/backend_cpu.h"
+#include "cpu/weight_activation.h"
 
 namespace fles::cpu {
 namespace {
-
-float activate(float x, WeightActivation activation) {
-  switch (activation) {
-    case WeightActivation::kLog1p:
-      return std::log1p(x);
-    case WeightActivation::kLog1pLog1p:
-      return std::log1p(std::log1p(x));
-    case WeightActivation::kNone:
-      break;
-  }
-  return x;
-}
 
 struct Entry {
   float weight;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/ragged_batch.h"
+#include "ops/flops.h"
 
 namespace fles {
 
@@ -49,7 +50,6 @@ constexpr std::array<const char*, 10> kLossTerms = {"infoNCE",       "flopsDocum
 
 enum class Similarity : int32_t { kDot, kCosine };
 enum class Negatives : int32_t { kAll, kOwn };
-enum class FlopsNorm : int32_t { kL1, kL2 };
 
 struct FlopsSettings {
   FlopsNorm norm = FlopsNorm::kL2;

@@ -10,10 +10,8 @@ export class IdTable {
   #size = 0;
   /** Whether the nth id is n so far; the slots are empty as long. */
   #isPlain = true;
-  /** Number + 1 of each slot, 0 for an empty one, and the two hashes of its id. */
-  #numbers = new Uint32Array(0);
-  #first = new Uint32Array(0);
-  #second = new Uint32Array(0);
+  /** Three words a slot, which one line of the cache mostly holds: number + 1, or 0 if it is empty, and two hashes of the id. */
+  #slots = new Uint32Array(0);
   #shift = 32;
 
   get size(): number {
@@ -29,7 +27,7 @@ export class IdTable {
     if (this.find(id) >= 0) return false;
     if (this.#isPlain) this.#fill();
     this.#insert(hashId(id), secondHashId(id), ++this.#size);
-    if (this.#size > this.#numbers.length * 0.75) this.#grow();
+    if (3 * this.#size > this.#slots.length * 0.75) this.#grow();
     return true;
   }
 
@@ -47,21 +45,25 @@ export class IdTable {
 
   #find(first: number, second: number): number {
     if (this.#isPlain) return -1;
-    const mask = this.#numbers.length - 1;
-    let slot = spread(first) >>> this.#shift;
-    for (; this.#numbers[slot] !== 0; slot = (slot + 1) & mask) {
-      if (this.#first[slot] === first && this.#second[slot] === second) break;
+    const slots = this.#slots;
+    let at = 3 * (spread(first) >>> this.#shift);
+    while (slots[at] !== 0 && (slots[at + 1] !== first || slots[at + 2] !== second)) {
+      at += 3;
+      if (at === slots.length) at = 0;
     }
-    return this.#numbers[slot]! - 1;
+    return slots[at]! - 1;
   }
 
   #insert(first: number, second: number, numberPlusOne: number): void {
-    const mask = this.#numbers.length - 1;
-    let slot = spread(first) >>> this.#shift;
-    while (this.#numbers[slot] !== 0) slot = (slot + 1) & mask;
-    this.#numbers[slot] = numberPlusOne;
-    this.#first[slot] = first;
-    this.#second[slot] = second;
+    const slots = this.#slots;
+    let at = 3 * (spread(first) >>> this.#shift);
+    while (slots[at] !== 0) {
+      at += 3;
+      if (at === slots.length) at = 0;
+    }
+    slots[at] = numberPlusOne;
+    slots[at + 1] = first;
+    slots[at + 2] = second;
   }
 
   /** Puts the ids so far, which are their own numbers, into slots. */
@@ -74,19 +76,17 @@ export class IdTable {
   }
 
   #grow(): void {
-    const [numbers, first, second] = [this.#numbers, this.#first, this.#second];
-    this.#resize(numbers.length * 2);
-    for (let slot = 0; slot < numbers.length; slot++) {
-      if (numbers[slot] !== 0) this.#insert(first[slot]!, second[slot]!, numbers[slot]!);
+    const before = this.#slots;
+    this.#resize((2 * before.length) / 3);
+    for (let at = 0; at < before.length; at += 3) {
+      if (before[at] !== 0) this.#insert(before[at + 1]!, before[at + 2]!, before[at]!);
     }
   }
 
   /** Empty slots, a power of two. */
-  #resize(slots: number): void {
-    this.#numbers = new Uint32Array(slots);
-    this.#first = new Uint32Array(slots);
-    this.#second = new Uint32Array(slots);
-    this.#shift = 32 - Math.log2(slots);
+  #resize(count: number): void {
+    this.#slots = new Uint32Array(3 * count);
+    this.#shift = 32 - Math.log2(count);
   }
 }
 

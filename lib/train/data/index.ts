@@ -2,5 +2,15 @@
 export type { Batch, BatchOptions, BatchState, BatchStream } from './batch';
 export { type BatchTokenizer, type StreamOptions, streamBatches } from './batcher';
 export { joinPairs, withoutExamples } from './joined-pairs';
+export {
+  findLeaks,
+  guardAgainstLeaks,
+  type LeakAction,
+  type LeakCount,
+  type LeakKind,
+  type LeakOptions,
+  type LeakReport,
+  type TestSet,
+} from './leaks';
 export { type OpenPairsOptions, openPairs } from './open-pairs';
 export type { DocumentPool, PairSource, TrainingExample, TrainingText } from './pair-source';

@@ -3,7 +3,8 @@
 //   npm run bench:kernels [-- --json FILE] [--time MILLISECONDS] [--filter SUBSTRING]
 //
 // Names are op/direction/level axis=value. Figures are medians with quartiles over tinybench's samples; GFLOP/s count a
-// multiply-add as two, and the peak is measured before and after each case because the machine's speed drifts.
+// multiply-add as two, GB/s what must be read and written (not the reading of what is only written), and the peak and the
+// bandwidth of reading are measured before and after each case because the machine's speed drifts.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Bench } from 'tinybench';
@@ -82,22 +83,77 @@ function head(B, L, C, V = 30522) {
   };
 }
 
+/** An op that memory bounds: `bytes` is what it must read and write. */
+const moving = (name, op, bytes, args) => ({ name, op, bytes, args });
+
 function layernorm(T, C) {
-  return {
-    name: `layernorm/forward T=${T} C=${C}`,
-    op: 'layernorm',
-    bytes: 8 * T * C,
-    args: () => ({
-      T,
-      C,
-      eps: 1e-12,
-      in: floats(T * C),
-      gamma: floats(C),
+  const args = () => ({ T, C, eps: 1e-12, in: floats(T * C), gamma: floats(C) });
+  return [
+    moving(`layernorm/forward T=${T} C=${C}`, 'layernorm', 8 * T * C, () => ({
+      ...args(),
       beta: floats(C),
       out: new Float32Array(T * C),
-    }),
-  };
+    })),
+    moving(`layernorm/backward T=${T} C=${C}`, 'layernorm_backward', 12 * T * C, () => ({
+      ...args(),
+      d_out: floats(T * C),
+      d_in: new Float32Array(T * C),
+      d_gamma: new Float32Array(C),
+      d_beta: new Float32Array(C),
+    })),
+  ];
 }
+
+function activation(T, N, activation) {
+  const args = () => ({ T, N, activation, in: floats(T * N) });
+  return [
+    moving(`activation/forward T=${T} N=${N} ${activation}`, 'activation', 8 * T * N, () => ({
+      ...args(),
+      out: new Float32Array(T * N),
+    })),
+    moving(`activation/backward T=${T} N=${N} ${activation}`, 'activation_backward', 12 * T * N, () => ({
+      ...args(),
+      d_out: floats(T * N),
+      d_in: new Float32Array(T * N),
+    })),
+  ];
+}
+
+function dropout(B, L, C, p) {
+  const T = B * L;
+  return moving(`dropout/forward B=${B} L=${L} C=${C} p=${p}`, 'dropout', 12 * T * C, () => ({
+    ...{ B, T, C, dropout: p, seed: 1, in: floats(T * C), residual: floats(T * C), offsets: offsets(B, L) },
+    text_ids: Int32Array.from({ length: B }, (_, b) => b),
+    out: new Float32Array(T * C),
+  }));
+}
+
+/** Every fourth token is one of 8 words, as in text; each row is read for its word and for its position. */
+function embeddingBackward(B, L, C, V = 30522) {
+  const T = B * L;
+  return moving(`embedding/backward B=${B} L=${L} C=${C} V=${V}`, 'embedding_backward', 8 * T * C, () => ({
+    ...{ B, T, C, V, P: 512, offsets: offsets(B, L), d_sum: floats(T * C) },
+    tokens: Int32Array.from({ length: T }, (_, t) => (t % 4 === 0 ? 1996 + (t % 8) : (t * 7919) % V)),
+    d_word: new Float32Array(V * C),
+    d_position: new Float32Array(512 * C),
+    d_type: new Float32Array(C),
+  }));
+}
+
+function adamw(count) {
+  return moving(`adamw/update count=${count}`, 'adamw', 28 * count, () => ({
+    ...{ count, rate: 2e-5, beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: 0.01 },
+    ...{ scale: 1, correction1: 0.1, correction2: 0.001, gradient: floats(count) },
+    ...{ parameter: floats(count), first: new Float32Array(count), second: new Float32Array(count) },
+  }));
+}
+
+const squareSum = (count) =>
+  moving(`square_sum/forward count=${count}`, 'square_sum', 4 * count, () => ({
+    count,
+    in: floats(count),
+    out: new Float32Array(1),
+  }));
 
 const cases = [
   ...[32, 128, 1024].flatMap((T) => [linear(T, 2304, 768), linear(T, 3072, 768, 'gelu'), linear(T, 768, 3072)]),
@@ -107,7 +163,12 @@ const cases = [
   ]),
   ...[attention(8, 32), attention(8, 128), attention(8, 256)],
   ...[head(8, 128, 128), head(8, 128, 768), head(32, 128, 768)],
-  layernorm(1024, 768),
+  ...[layernorm(1024, 768), layernorm(4608, 768)].flat(),
+  ...[activation(4608, 3072, 'gelu'), activation(4608, 3072, 'relu')].flat(),
+  ...[dropout(72, 64, 768, 0.1), dropout(72, 64, 768, 0)],
+  embeddingBackward(72, 64, 768),
+  ...[adamw(768 * 3072), adamw(30522 * 768)],
+  squareSum(30522 * 768),
 ].filter(({ name }) => name.includes(options.filter));
 
 const report = { ...provenance(), cases: [] };
@@ -128,7 +189,7 @@ for (const level of native.platform().cpuLevels.slice(-1)) {
     if (result.error) throw result.error;
     const milliseconds = summary(result.latency.samples);
     const row = {
-      name: name.replace('/forward', `/forward/${level}`).replace('/backward', `/backward/${level}`),
+      name: name.replace(/^\w+\/\w+/, `$&/${level}`),
       milliseconds,
     };
     if (flop) {
@@ -141,9 +202,9 @@ for (const level of native.platform().cpuLevels.slice(-1)) {
     report.cases.push(row);
     const rate = flop
       ? `${row.gflops.toFixed(0)} GFLOP/s, ${(100 * row.ofPeak).toFixed(0)}% of the peak`
-      : `${row.gbytes.toFixed(1)} GB/s`;
+      : `${row.gbytes.toFixed(1)} GB/s, ${(100 * row.ofBandwidth).toFixed(0)}% of the bandwidth`;
     console.log(
-      `${row.name.padEnd(58)} ${milliseconds.median.toFixed(2)} ms (${milliseconds.low.toFixed(2)}..${milliseconds.high.toFixed(2)}) ${rate}`,
+      `${row.name.padEnd(60)} ${milliseconds.median.toFixed(2)} ms (${milliseconds.low.toFixed(2)}..${milliseconds.high.toFixed(2)}) ${rate}`,
     );
   }
 }

@@ -83,7 +83,7 @@ struct ThreadPool::State {
   std::atomic<int64_t> next{0};
   std::atomic<bool> stop{false};
   int64_t count = 0;
-  const std::function<void(int64_t, int)>* body = nullptr;
+  const Body* body = nullptr;
   std::mutex caller, failure_lock;
   std::exception_ptr failure;
   std::vector<std::thread> workers;
@@ -150,7 +150,7 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::size() const { return static_cast<int>(state_->workers.size()) + 1; }
 
-void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t, int)>& body) {
+void ThreadPool::parallel_for(int64_t count, Body body) {
   if (count <= 0) return;
   std::unique_lock lock(state_->caller, std::defer_lock);
   if (inside_body || count == 1 || state_->workers.empty() || !lock.try_lock()) {

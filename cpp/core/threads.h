@@ -1,7 +1,6 @@
 // The one pool of compute threads of the process. Results never depend on how many there are.
 #pragma once
 #include <cstdint>
-#include <functional>
 
 namespace fles {
 
@@ -19,10 +18,25 @@ class ThreadPool {
 
   int size() const;
 
+  // A reference to a callable (index, thread): an op that runs again and again allocates nothing for it.
+  class Body {
+   public:
+    template <class Callable>
+    Body(const Callable& callable)
+        : callable_(&callable),
+          call_([](const void* to, int64_t index, int thread) { (*static_cast<const Callable*>(to))(index, thread); }) {
+    }
+    void operator()(int64_t index, int thread) const { call_(callable_, index, thread); }
+
+   private:
+    const void* callable_;
+    void (*call_)(const void*, int64_t, int);
+  };
+
   // Calls body(index, thread) for every index in 0..count-1, thread in 0..size()-1; returns when all are done.
   // Indices are handed out one by one. A second caller at the same time, or a nested call, runs on its own thread
   // alone. The first exception of a body is thrown again here, after the others have stopped.
-  void parallel_for(int64_t count, const std::function<void(int64_t index, int thread)>& body);
+  void parallel_for(int64_t count, Body body);
 
  private:
   struct State;

@@ -3,8 +3,9 @@
 //   first     = beta1 first + (1 - beta1) g
 //   second    = beta2 second + (1 - beta2) g^2
 //   parameter = (1 - rate decay) parameter - rate (first / correction1) / (sqrt(second / correction2) + eps)
-// all of `count` values. Moments too small for a normal float32 become 0. correction1 = 1 - beta1^step and correction2 = 1 - beta2^step, step counting from 1, are the
-// caller's: computed in double from the float32 betas, so that the first steps are corrected exactly.
+// all of `count` values. Moments too small for a normal float32 become 0. correction1 = 1 - beta1^step and
+// correction2 = 1 - beta2^step, step counting from 1, are the caller's: computed in double from the float32 betas, so
+// that the first steps are corrected exactly.
 #pragma once
 #include <cstdint>
 

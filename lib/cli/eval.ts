@@ -4,11 +4,12 @@ import { FlesError } from '../errors';
 import { readBeir } from '../eval/beir';
 import { evaluate } from '../eval/evaluate';
 import { markdownTable, reportNotes, writeComparison } from '../eval/report';
+import { indexesIn } from '../eval/temporary-index';
 import { readQrels, readRun } from '../eval/trec';
 import { addDeviceOptions, type EncoderOptions, flag, refuseEncoderOptions } from './encoder-options';
 import { list, number } from './option-parsers';
 import { writeStdout } from './output';
-import { indexesIn, openSystems, parseSystem } from './systems';
+import { openSystems, parseSystem } from './systems';
 import type { Progress, Session } from './terminal';
 
 interface Options extends EncoderOptions {

@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { nearest } from '../check';
 import type { FLES1Encoder } from '../encode/encoder';
 import { FlesError } from '../errors';
-import { BM25_SYSTEMS, type EncodeCallbacks, type SparseSearcherFactory, type System } from '../eval/systems';
+import { BM25_SYSTEMS, type EncodeCallbacks, type System } from '../eval/systems';
 import { type EncoderOptions, encodeOptions, loadEncoder } from './encoder-options';
 import type { Session } from './terminal';
 
@@ -79,29 +77,5 @@ function encoderSystem(name: string, encoder: FLES1Encoder, options: EncoderOpti
     // The comparison cuts at each threshold by itself.
     encode: (texts, kind, callbacks?: EncodeCallbacks) =>
       encoder.encodeBatch(texts, { ...settings, ...callbacks, kind, threshold: 0 }),
-  };
-}
-
-/** Builds the indexes of a comparison in a folder under `directory` that is removed when the search is over. */
-export function indexesIn(directory: string, signal: AbortSignal): SparseSearcherFactory {
-  return async (documents, ids) => {
-    const { InvertedIndex } = await import('../index/inverted-index.js');
-    const folder = await mkdtemp(join(directory, '.index-'));
-    const remove = () => rm(folder, { recursive: true, force: true });
-    try {
-      const rows = ids.map((id, i) => ({ id, vector: documents.row(i) }));
-      const index = await InvertedIndex.build(folder, rows, { signal });
-      return {
-        bytes: { ...index.info.bytes },
-        search: (queries, k) => index.searchBatch([...queries], { k, signal }),
-        close: () => {
-          index.close();
-          return remove();
-        },
-      };
-    } catch (error) {
-      await remove();
-      throw error;
-    }
   };
 }

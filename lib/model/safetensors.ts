@@ -100,6 +100,20 @@ function truncated(path: string, what: string): FlesError {
   return new FlesError('ERR_SAFETENSORS_TRUNCATED', `${path} ${what}; the file is cut off, download it again`);
 }
 
+/** The JSON header of a file whose float32 tensors follow one another in this order. */
+export function safetensorsHeader(tensors: readonly { name: string; shape: readonly number[] }[]): string {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  let end = 0;
+  for (const { name, shape } of tensors) {
+    const begin = end;
+    end += 4 * shape.reduce((product, size) => product * size, 1);
+    header[name] = { dtype: 'F32', shape, data_offsets: [begin, end] };
+  }
+  const text = JSON.stringify(header);
+  // Aligns the data to 8 bytes, as the format's own writer does.
+  return text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8);
+}
+
 /** Validates the JSON header `json` of a file of `size` bytes whose data begins at byte `start`. */
 export function parseSafetensorsHeader(
   json: Uint8Array,

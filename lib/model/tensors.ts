@@ -86,25 +86,25 @@ export interface TensorPlan {
  * @throws FlesError `ERR_TENSOR_MISSING`, `ERR_TENSOR_SHAPE`, `ERR_TENSOR_TYPE`
  */
 export async function planTensors(description: NetworkDescription, weights: WeightFiles): Promise<TensorPlan> {
-  const naming = description.architecture === 'bert' ? BERT : DISTILBERT;
+  const naming = namingOf(description.architecture);
   const { config } = description;
   const find = (need: Need) => findTensor(need, naming.prefix, weights);
   const { vocabularySize: V, hiddenSize: C } = config;
   const head = naming.head;
   const hasHead = description.promisesHead || weights.tensors.has(`${head.transform}.weight`);
 
-  const wordNeed = { name: 'embeddings.word.weight', sources: [`${naming.wordEmbeddings}.weight`], shape: [V, C] };
+  const wordEmbeddings = wordNeed(config, naming);
   const decoderNeed = { name: 'head.decoder.weight', sources: [head.decoder], shape: [V, C] };
-  let word = find(wordNeed);
+  let word = find(wordEmbeddings);
   let decoder = hasHead ? find(decoderNeed) : undefined;
   // A writer that stores shared tensors once may have kept either name.
   if (!word && decoder && description.tied) word = decoder;
-  if (!word) throw missing(wordNeed, naming.prefix, weights);
+  if (!word) throw missing(wordEmbeddings, naming.prefix, weights);
   if (hasHead && !decoder && !description.tied) throw missing(decoderNeed, naming.prefix, weights);
   // A tied decoder stored a second time is dropped; one that differs is used whatever the config says, as transformers 5 does.
   if (decoder && description.tied && (await sameData(word, decoder, weights.files))) decoder = undefined;
 
-  const tensors = [place(wordNeed, word, weights)];
+  const tensors = [place(wordEmbeddings, word, weights)];
   for (const need of [...networkNeeds(config, naming), ...(hasHead ? headNeeds(config, naming) : [])]) {
     const entry = find(need);
     if (!entry) throw missing(need, naming.prefix, weights);
@@ -112,6 +112,51 @@ export async function planTensors(description: NetworkDescription, weights: Weig
   }
   if (decoder) tensors.push(place(decoderNeed, decoder, weights));
   return { tensors, hasHead };
+}
+
+/** Shapes of the tensors of a network with a tied head, by canonical name. */
+export function tensorShapes(
+  architecture: NetworkDescription['architecture'],
+  config: NetworkConfig,
+): Map<string, number[]> {
+  return new Map(allNeeds(architecture, config).map(({ name, shape }) => [name, shape]));
+}
+
+/**
+ * The names under which transformers stores a network's tensors, by canonical name. Not all of them need be there: the decoder's
+ * weight is stored only where it differs from the word embeddings.
+ */
+export function storedNames(
+  architecture: NetworkDescription['architecture'],
+  config: NetworkConfig,
+): Map<string, string> {
+  const { prefix, head } = namingOf(architecture);
+  const names = allNeeds(architecture, config).map(({ name, sources }) => {
+    return [name, name.startsWith('head.') ? sources[0]! : prefix + sources[0]!] as const;
+  });
+  return new Map([
+    ...names,
+    // The decoder's own name of the bias is an alias that transformers leaves out.
+    ['head.bias', head.biases.at(-1)!],
+    ['head.decoder.weight', head.decoder],
+  ]);
+}
+
+function allNeeds(architecture: NetworkDescription['architecture'], config: NetworkConfig): Need[] {
+  const naming = namingOf(architecture);
+  return [wordNeed(config, naming), ...networkNeeds(config, naming), ...headNeeds(config, naming)];
+}
+
+function namingOf(architecture: NetworkDescription['architecture']): Naming {
+  return architecture === 'bert' ? BERT : DISTILBERT;
+}
+
+function wordNeed({ vocabularySize, hiddenSize }: NetworkConfig, naming: Naming): Need {
+  return {
+    name: 'embeddings.word.weight',
+    sources: [`${naming.wordEmbeddings}.weight`],
+    shape: [vocabularySize, hiddenSize],
+  };
 }
 
 function networkNeeds(config: NetworkConfig, naming: Naming): Need[] {

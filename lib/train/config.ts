@@ -12,6 +12,7 @@ import {
   orNull,
   orWord,
   string,
+  strings,
   type Values,
   withChanges,
 } from './schema';
@@ -22,7 +23,18 @@ const MAX = 2 ** 31 - 1;
 export const TRAIN_SCHEMA = {
   task: choice('retrieval', ['retrieval', 'mlm'], 'what the model learns: to retrieve, or to fill in masked words'),
   model: string('bert-base-uncased', 'the model to start from: a folder or a hub id'),
-  data: string('train.jsonl', 'the training data, a file or a folder'),
+  data: {
+    paths: strings(
+      ['train.jsonl'],
+      'the training data, files or folders (docs/training-data.md); for task mlm, also texts alone',
+    ),
+    split: string('train', 'judgements of folders in BEIR layout'),
+    corpus: orNull(
+      string('', 'documents that random negatives are drawn from, or that ids stand for; null: found beside the data'),
+    ),
+    queries: orNull(string('', 'texts of the queries that ids stand for; null: found beside the data')),
+    qrels: orNull(string('', 'judgements of id triples; null: found beside the data')),
+  },
   output: string('model', 'the folder that the trained model, its checkpoints and its logs go to'),
   seed: integer(1, 0, 2 ** 32 - 1, 'decides order, subset, negatives, masks and dropout'),
   epochs: number(1, 1e-6, 1e6, 'how often the examples are gone through'),
@@ -55,10 +67,12 @@ export const TRAIN_SCHEMA = {
   },
   network: {
     mode: choice('sparse', ['sparse', 'dense'], 'what a text becomes'),
-    pooling: choice(
-      'max',
-      ['max', 'sum', 'log1p_log1p', 'sum_log1p_log1p'],
-      'how the logits of the tokens of a text become one sparse vector',
+    pooling: orNull(
+      choice(
+        'max',
+        ['max', 'sum', 'log1p_log1p', 'sum_log1p_log1p'],
+        'how the logits of the tokens of a text become one sparse vector; null: as the folder of the model says',
+      ),
     ),
     queryKind: choice(
       'encoder',
@@ -103,7 +117,8 @@ export const TRAIN_SCHEMA = {
     },
     antiZero: number(0, 0, 1e6, 'weight of 1/(sum of query weights)^2 + 1/(sum of document weights)^2'),
     distillation: {
-      kl: number(0, 0, 1e6, 'weight of the KL divergence from the teacher over the documents of a query'),
+      kl: number(0, 0, 1e6, "weight of the KL divergence from the teacher's scores of the documents of a query"),
+      ranking: number(0, 0, 1e6, "weight of the KL divergence from the scores that the teacher's sparse vectors give"),
       marginMse: number(0, 0, 1e6, 'weight of the squared error of the margins between positive and negatives'),
       vocabulary: number(0, 0, 1e6, 'weight of the distance between the sparse vectors of student and teacher'),
       vocabularyLoss: choice('mse', ['mse', 'cosine'], 'that distance'),
@@ -146,7 +161,7 @@ export const TRAIN_SCHEMA = {
       'epoch',
     ),
     metric: string('ndcg_cut_10', "the measure that decides which checkpoint is best, by trec_eval's name"),
-    maxLength: integer(256, 2, 65_536, 'tokens read of its texts'),
+    maxLength: orNull(integer(2, 2, 65_536, 'tokens read of its texts; null: as many as in training')),
   },
   checkpoint: {
     every: integer(500, 1, MAX, 'steps from one checkpoint to the next; there is one at the end in any case'),
@@ -157,7 +172,7 @@ export const TRAIN_SCHEMA = {
   },
 } as const;
 
-export type TrainConfig = Values<typeof TRAIN_SCHEMA>;
+export interface TrainConfig extends Values<typeof TRAIN_SCHEMA> {}
 export type TrainConfigChanges = Changes<typeof TRAIN_SCHEMA>;
 
 /** Some keys of a configuration and where they come from, for messages. */

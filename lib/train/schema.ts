@@ -47,6 +47,13 @@ export function string(initial: string, doc: string): Field<string> {
   return { doc, initial, expected: 'a string', accepts: (value) => typeof value === 'string' && value !== '' };
 }
 
+/** Strings, one or more. */
+export function strings(initial: readonly string[], doc: string): Field<readonly string[]> {
+  const accepts = (value: unknown) =>
+    Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string' && item !== '');
+  return { doc, initial, expected: 'a list of strings', accepts };
+}
+
 export function choice<const T extends string>(initial: NoInfer<T>, choices: readonly T[], doc: string): Field<T> {
   return { doc, initial, expected: choices.join(' | '), accepts: (value) => choices.includes(value as T) };
 }

@@ -34,7 +34,7 @@ describe('a configuration', () => {
       steps: 10,
     });
     expect(set('clfr.interval=epoch').clfr.interval).toBe('epoch');
-    expect(set('data=a=b.jsonl').data).toBe('a=b.jsonl');
+    expect(set('model=a=b').model).toBe('a=b');
     expect(set('clfr.queryTarget=null').clfr.queryTarget).toBeNull();
   });
 });

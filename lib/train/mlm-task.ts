@@ -1,0 +1,201 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FlesError } from '../errors';
+import { exists } from '../model/modules';
+import type { Cancellation, NativeTrainer, NativeUpdate } from '../native';
+import { readJsonLines } from '../text/lines';
+import type { SpecialTokens } from '../text/vocabulary';
+import type { Lambdas } from './clfr';
+import type { TrainConfig } from './config';
+import { type DocumentPool, openPairs } from './data';
+import { uniform } from './data/hash';
+import { Permutation } from './data/permutation';
+import { TextStore } from './data/text-store';
+import type { StepOutcome, Task, TaskContext } from './task';
+
+interface MlmState {
+  epoch: number;
+  step: number;
+  texts: number;
+}
+
+/** What a mask is drawn for; the first word of each draw. */
+const CHOOSE = 1;
+const REPLACE = 2;
+const ORDER = 3;
+
+/** Learning to fill in masked words (BERT; Devlin et al. 2018, arXiv:1810.04805), from texts alone. */
+export class MlmTask implements Task {
+  #state: MlmState;
+
+  private constructor(
+    private readonly context: TaskContext,
+    private readonly pool: DocumentPool,
+    private readonly size: number,
+    private readonly closePool: () => Promise<void>,
+    state: MlmState | undefined,
+  ) {
+    this.#state = state ?? { epoch: 0, step: 0, texts: size };
+  }
+
+  /** Throws `ERR_DATA_EXHAUSTED` for fewer texts than a step takes, and what opening the data throws. */
+  static async open(context: TaskContext): Promise<MlmTask> {
+    const { config, tokenizer } = context;
+    if (tokenizer.special.mask === undefined) {
+      throw new FlesError('ERR_TOKENIZER', `${config.model} has no [MASK], which masked words are replaced by`);
+    }
+    const { pool, close } = await openTexts(config.data, context.signal);
+    const size = config.batch.examples ?? pool.size;
+    const state = context.state as MlmState | undefined;
+    try {
+      if (size > pool.size || config.batch.queries > size) {
+        throw new FlesError(
+          'ERR_DATA_EXHAUSTED',
+          `${config.data.paths.join(', ')} has ${pool.size} texts, expected at least ` +
+            `${Math.max(size > pool.size ? size : 0, config.batch.queries)}; lower batch.examples or batch.queries, or add data`,
+        );
+      }
+      if (state && state.texts !== size) {
+        throw new FlesError(
+          'ERR_RESUME_MISMATCH',
+          `the checkpoint was made from ${state.texts} texts, now there are ${size}; resume with the same data`,
+        );
+      }
+      return new MlmTask(context, pool, size, close, state);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+
+  get stepsPerEpoch(): number {
+    return Math.floor(this.size / this.context.config.batch.queries);
+  }
+
+  get notes(): readonly string[] {
+    return [];
+  }
+
+  get state(): unknown {
+    return this.#state;
+  }
+
+  get epoch(): number {
+    return this.#state.epoch + this.#state.step / this.stepsPerEpoch;
+  }
+
+  async step(
+    trainer: NativeTrainer,
+    update: NativeUpdate,
+    _lambdas: Lambdas,
+    cancellation?: Cancellation,
+  ): Promise<StepOutcome> {
+    const { config, tokenizer, signal } = this.context;
+    const { epoch, step } = this.#state;
+    const { queries: count, shuffle } = config.batch;
+    const order = new Permutation(this.pool.size, [ORDER, config.seed]);
+    // The subset is the first `size` of one order; an epoch has an order of its own within it.
+    const within = new Permutation(this.size, [ORDER, config.seed, epoch + 1]);
+    const numbers = Array.from({ length: count }, (_, i) => {
+      const at = step * count + i;
+      return shuffle ? order.at(within.at(at)) : order.at(at);
+    });
+    const texts = (await this.pool.documents(numbers)).map(({ text }) => text);
+    const batch = await tokenizer.encodeBatch(texts, { maxLength: config.text.documentLength, signal });
+    const labels = maskTokens(batch, {
+      share: config.mlm.share,
+      words: [config.seed, epoch, step],
+      special: tokenizer.special,
+      specialIds: tokenizer.specialIds,
+      vocabularySize: tokenizer.vocabulary.length,
+    });
+    const report = await trainer.stepMaskedLanguageModel({ ...batch, labels }, update, cancellation);
+    const last = step + 1 === this.stepsPerEpoch;
+    this.#state = { ...this.#state, epoch: last ? epoch + 1 : epoch, step: last ? 0 : step + 1 };
+    return {
+      examples: count,
+      loss: report.loss,
+      terms: {},
+      accuracy: report.accuracy,
+      gradientNorm: report.gradientNorm,
+      vanished: report.problem === 'ERR_GRADIENT_VANISHED',
+      seconds: { ...report.seconds },
+      bytes: report.bytes,
+      headBytes: report.headBytes,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.closePool();
+  }
+}
+
+interface Masking {
+  /** Share of tokens that are hidden. */
+  share: number;
+  /** What decides the draws. */
+  words: readonly number[];
+  special: SpecialTokens;
+  specialIds: readonly number[];
+  vocabularySize: number;
+}
+
+/**
+ * Hides tokens of a batch in place and returns what they were, -1 for those that stay. Of the hidden ones 80% become [MASK], 10% a
+ * random token and 10% stay as they are; special tokens are never hidden, and every text with word pieces has one hidden at
+ * least.
+ */
+export function maskTokens(batch: { tokens: Int32Array; offsets: Int32Array }, masking: Masking): Int32Array {
+  const { tokens, offsets } = batch;
+  const { share, words, special, vocabularySize } = masking;
+  const isSpecial = new Set(masking.specialIds);
+  const labels = new Int32Array(tokens.length).fill(-1);
+  for (let text = 0; text + 1 < offsets.length; text++) {
+    const places: number[] = [];
+    for (let at = offsets[text]!; at < offsets[text + 1]!; at++) if (!isSpecial.has(tokens[at]!)) places.push(at);
+    const draw = (kind: number, at: number) => uniform([kind, ...words, text, at]);
+    const hidden = places.filter((at) => draw(CHOOSE, at - offsets[text]!) < share);
+    if (hidden.length === 0 && places.length > 0) hidden.push(places[Math.floor(draw(CHOOSE, -1) * places.length)]!);
+    for (const at of hidden) {
+      labels[at] = tokens[at]!;
+      const kind = draw(REPLACE, at - offsets[text]!);
+      // What is left of the draw decides which token: it is uniform too.
+      if (kind < 0.8) tokens[at] = special.mask!;
+      else if (kind < 0.9) tokens[at] = Math.floor((kind - 0.8) * 10 * vocabularySize);
+    }
+  }
+  return labels;
+}
+
+/** Texts of any training data: a file of documents, the corpus of a folder, or the documents of pairs. */
+async function openTexts(
+  { paths, ...options }: TrainConfig['data'],
+  signal?: AbortSignal,
+): Promise<{ pool: DocumentPool; close(): Promise<void> }> {
+  const path = paths.length === 1 ? await corpusAt(paths[0]!) : undefined;
+  if (path !== undefined) {
+    const store = await TextStore.open(path, { signal });
+    return { pool: store, close: () => store.close() };
+  }
+  const { split, corpus, queries, qrels } = options;
+  const source = await openPairs(paths, {
+    split,
+    ...(corpus !== null && { corpus }),
+    ...(queries !== null && { queries }),
+    ...(qrels !== null && { qrels }),
+    signal,
+  });
+  return { pool: source.pool, close: () => source.close() };
+}
+
+/** The file of documents that a path is or holds, if it does. */
+async function corpusAt(path: string): Promise<string | undefined> {
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory()) {
+    for (const name of ['corpus.jsonl', 'collection.tsv']) if (await exists(join(path, name))) return join(path, name);
+    return undefined;
+  }
+  if (!/\.(jsonl|ndjson)$/i.test(path)) return undefined;
+  for await (const { value } of readJsonLines(path)) return 'text' in value ? path : undefined;
+  return undefined;
+}

@@ -1,0 +1,107 @@
+import type { TrainConfig } from './config';
+import type { EvaluationLine } from './run-log';
+
+/** What a model card says about a run. */
+export interface CardFacts {
+  /** Name of the model. */
+  name: string;
+  config: TrainConfig;
+  steps: number;
+  /** Mean terms of a document and of a query at the end of the run. */
+  nnz?: { documents: number; queries: number };
+  lambda?: number;
+  evaluation?: EvaluationLine;
+  fles: string;
+}
+
+/** README.md of a trained model, with the front matter that the Hugging Face hub reads. */
+export function modelCard(facts: CardFacts): string {
+  const { config, name } = facts;
+  const masked = config.task === 'mlm';
+  const tags = masked ? ['fill-mask'] : ['sentence-transformers', 'sparse-encoder', 'sparse', 'splade', 'fles'];
+  const front = [
+    `library_name: ${masked ? 'transformers' : 'sentence-transformers'}`,
+    `pipeline_tag: ${masked ? 'fill-mask' : 'feature-extraction'}`,
+    ...(isHubId(config.model) ? [`base_model: ${config.model}`] : []),
+    `tags:\n${tags.map((tag) => `- ${tag}`).join('\n')}`,
+  ];
+  return [
+    `---\n${front.join('\n')}\n---`,
+    `# ${name}`,
+    masked ? maskedText(facts) : sparseText(facts),
+    ...(facts.evaluation ? [results(facts.evaluation, config)] : []),
+    `## Training\n\nTrained with fles ${facts.fles} from \`${publicModel(config.model)}\`, ${facts.steps} steps, with this configuration:\n\n` +
+      `\`\`\`json\n${JSON.stringify(publicConfig(config), undefined, 2)}\n\`\`\``,
+  ]
+    .map((part) => `${part}\n`)
+    .join('\n');
+}
+
+function maskedText({ name }: CardFacts): string {
+  return `A masked language model.\n\n\`\`\`python\nfrom transformers import AutoModelForMaskedLM\n\nmodel = AutoModelForMaskedLM.from_pretrained("${name}")\n\`\`\``;
+}
+
+function sparseText({ config, name, nnz, lambda }: CardFacts): string {
+  const { clfr } = config;
+  const sparsity = nnz
+    ? ` At the end of training a document had ${nnz.documents.toFixed(1)} terms and a query ${nnz.queries.toFixed(1)}, on average.`
+    : '';
+  const control =
+    clfr.law === 'none' || clfr.law === 'quadratic'
+      ? ''
+      : ` Closed-loop FLOPS regulation (law \`${clfr.law}\`) held ${clfr.measure} at ${clfr.target}` +
+        `${lambda === undefined ? '' : `; lambda ended at ${lambda.toPrecision(3)}`}.`;
+  return [
+    `A sparse encoder: a text becomes a vector with a weight for some of the ${config.network.queryKind === 'bag' ? 'terms; a query is the bag of its word pieces' : 'terms'} of its vocabulary.${sparsity}${control}`,
+    `\`\`\`js\nimport { FLES1Encoder } from 'fles';\n\nconst encoder = await FLES1Encoder.fromPretrained('${name}');\nconsole.log((await encoder.encode('What is machine learning?', { kind: 'query' })).toObject());\n\`\`\``,
+    `\`\`\`python\nfrom sentence_transformers import SparseEncoder\n\nmodel = SparseEncoder("${name}")\nprint(model.decode(model.encode_query("What is machine learning?")))\n\`\`\``,
+  ].join('\n\n');
+}
+
+function results({ metrics, nnz, flops, step }: EvaluationLine, { evaluation }: TrainConfig): string {
+  const rows = [
+    ...Object.entries(metrics).map(([name, value]) => [name, value.toFixed(4)]),
+    ...(nnz
+      ? [
+          ['terms a document', nnz.documents.toFixed(1)],
+          ['terms a query', nnz.queries.toFixed(1)],
+        ]
+      : []),
+    ...(flops === null ? [] : [['products a pair (FLOPS)', flops.toFixed(2)]]),
+  ];
+  const name = baseName(evaluation.data!);
+  return `## Results\n\nOn ${name}, split ${evaluation.split}, after step ${step}:\n\n| measure | value |\n|---|---:|\n${rows
+    .map(([name, value]) => `| ${name} | ${value} |`)
+    .join('\n')}`;
+}
+
+/** The configuration with the names of files in the place of their paths on this machine. */
+function publicConfig({ output: _, ...config }: TrainConfig): object {
+  const named = (path: string | null) => (path === null ? null : baseName(path));
+  const { data, evaluation } = config;
+  return {
+    ...config,
+    model: publicModel(config.model),
+    data: {
+      ...data,
+      paths: data.paths.map(baseName),
+      corpus: named(data.corpus),
+      queries: named(data.queries),
+      qrels: named(data.qrels),
+    },
+    evaluation: { ...evaluation, data: named(evaluation.data) },
+  };
+}
+
+/** `organisation/name`, unless it leads out of a folder. */
+function isHubId(model: string): boolean {
+  return /^[\w-][\w.-]*\/[\w.-]+$/.test(model);
+}
+
+function publicModel(model: string): string {
+  return isHubId(model) ? model : baseName(model);
+}
+
+function baseName(path: string): string {
+  return path.replace(/[/\\]+$/, '').replace(/^.*[/\\]/, '');
+}

@@ -1,0 +1,178 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError } from '../errors';
+import { makeDirectory } from '../make-directory';
+import { readJsonFile } from '../model/json';
+import { safetensorsHeader } from '../model/safetensors';
+import type { ModelSpec, Pooling } from '../model/spec';
+import { storedNames } from '../model/tensors';
+import { writeSafetensors } from '../model/write-safetensors';
+import type { NativeTrainer } from '../native';
+import { writeTextFile } from '../text/output-file';
+
+/** What becomes of the model that a run started from. */
+export interface ModelFolderOptions {
+  /** The model started from. */
+  base: ModelSpec;
+  pooling: Pooling;
+  queryKind: 'encoder' | 'bag';
+  /** Tokens that a bag query leaves out. */
+  bagDropped: readonly number[];
+  /** Tokens that the trained model reads of a text. */
+  maxLength: number;
+  /** A masked language model alone, without the sentence-transformers files of a sparse encoder. */
+  plain: boolean;
+  /** README.md. */
+  card: string;
+}
+
+/** Files of a tokenizer, those of them that a model has. */
+const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'vocab.txt',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+];
+
+const POOLING_CONFIG: Record<Pooling, { pooling_strategy: string; activation_function: string }> = {
+  max: { pooling_strategy: 'max', activation_function: 'relu' },
+  sum: { pooling_strategy: 'sum', activation_function: 'relu' },
+  log1p_log1p: { pooling_strategy: 'max', activation_function: 'log1p_relu' },
+  sum_log1p_log1p: { pooling_strategy: 'sum', activation_function: 'log1p_relu' },
+};
+
+const ST = 'sentence_transformers.sparse_encoder.models';
+const NETWORK_FOLDER = 'document_0_MLMTransformer';
+const POOLING_FOLDER = '1_SpladePooling';
+const QUERY_FOLDER = 'query_0_SparseStaticEmbedding';
+
+/** Where the weights of a model folder are: beside config.json. */
+export function weightsPath(directory: string, options: Pick<ModelFolderOptions, 'queryKind' | 'plain'>): string {
+  return join(directory, networkFolder(options), 'model.safetensors');
+}
+
+/** A router needs a folder for the network of documents; otherwise it is the model's own. */
+function networkFolder({ queryKind, plain }: Pick<ModelFolderOptions, 'queryKind' | 'plain'>): string {
+  return queryKind === 'bag' && !plain ? NETWORK_FOLDER : '';
+}
+
+/**
+ * Writes all of a Hugging Face folder but the weights of the network: config.json and the tokenizer for transformers;
+ * modules.json with its folders for sentence-transformers, where a router gives bag queries a table of ones; README.md.
+ *
+ * Throws `ERR_FILE_*`.
+ */
+export async function writeModelFolder(directory: string, options: ModelFolderOptions): Promise<void> {
+  const { base, plain, queryKind } = options;
+  const network = join(directory, networkFolder(options));
+  await makeDirectory(network);
+  await writeJson(join(network, 'config.json'), await networkConfig(base));
+  await copyTokenizer(base, network);
+  await writeTextFile(join(directory, 'README.md'), [options.card]);
+  if (plain) return;
+
+  const settings = await readJsonFile(join(base.networkDirectory, 'sentence_bert_config.json'));
+  await writeJson(join(network, 'sentence_bert_config.json'), {
+    max_seq_length: options.maxLength,
+    do_lower_case: settings?.boolean('do_lower_case', false) ?? false,
+  });
+  await writeJson(join(directory, 'config_sentence_transformers.json'), {
+    model_type: 'SparseEncoder',
+    prompts: { query: '', document: '' },
+    default_prompt_name: null,
+    similarity_fn_name: 'dot',
+  });
+  await makeDirectory(join(directory, POOLING_FOLDER));
+  await writeJson(join(directory, POOLING_FOLDER, 'config.json'), {
+    ...POOLING_CONFIG[options.pooling],
+    word_embedding_dimension: base.config.vocabularySize,
+  });
+  if (queryKind === 'bag') await writeRouter(directory, options);
+  else {
+    await writeJson(join(directory, 'modules.json'), [
+      { idx: 0, name: '0', path: '', type: `${ST}.MLMTransformer` },
+      { idx: 1, name: '1', path: POOLING_FOLDER, type: `${ST}.SpladePooling` },
+    ]);
+  }
+}
+
+async function writeRouter(directory: string, { base, bagDropped }: ModelFolderOptions): Promise<void> {
+  await writeJson(join(directory, 'modules.json'), [
+    { idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Router' },
+  ]);
+  await writeJson(join(directory, 'router_config.json'), {
+    types: {
+      [QUERY_FOLDER]: `${ST}.SparseStaticEmbedding`,
+      [NETWORK_FOLDER]: `${ST}.MLMTransformer`,
+      [POOLING_FOLDER]: `${ST}.SpladePooling`,
+    },
+    structure: { query: [QUERY_FOLDER], document: [NETWORK_FOLDER, POOLING_FOLDER] },
+    parameters: { default_route: 'document', allow_empty_key: true, route_mappings: {} },
+  });
+  const query = join(directory, QUERY_FOLDER);
+  await makeDirectory(query);
+  await writeJson(join(query, 'config.json'), { frozen: true });
+  await copyTokenizer(base, query);
+  const values = new Float32Array(base.config.vocabularySize).fill(1);
+  for (const term of bagDropped) values[term] = 0;
+  await writeSafetensors(join(query, 'model.safetensors'), [{ name: 'weight', shape: [values.length], values }]);
+}
+
+function writeJson(path: string, value: unknown): Promise<void> {
+  return writeTextFile(path, [`${JSON.stringify(value, undefined, 2)}\n`]);
+}
+
+/** The config.json of the base with what training has changed: the class, the head, the storage type. */
+async function networkConfig(base: ModelSpec): Promise<object> {
+  const file = await readJsonFile(join(base.networkDirectory, 'config.json'));
+  const { torch_dtype: _, ...kept } = file!.value;
+  return {
+    ...kept,
+    architectures: [base.architecture === 'bert' ? 'BertForMaskedLM' : 'DistilBertForMaskedLM'],
+    dtype: 'float32',
+    tie_word_embeddings: !base.tensors.some(({ name }) => name === 'head.decoder.weight'),
+  };
+}
+
+async function copyTokenizer(base: ModelSpec, directory: string): Promise<void> {
+  for (const name of TOKENIZER_FILES) await copyText(join(base.networkDirectory, name), join(directory, name));
+}
+
+async function copyText(from: string, to: string): Promise<void> {
+  let text: string;
+  try {
+    text = await readFile(from, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw fileError(error, from);
+  }
+  await writeTextFile(to, [text]);
+}
+
+/** Writes the weights under the names of transformers, float32, whole or not at all. */
+export async function writeWeights(path: string, trainer: NativeTrainer, base: ModelSpec): Promise<void> {
+  const names = storedNames(base.architecture, base.config);
+  const tensors = trainer.tensors.map(({ name, shape }) => ({
+    part: `weights/${name}`,
+    name: names.get(name)!,
+    shape,
+  }));
+  await trainer.save(
+    path,
+    safetensorsHeader(tensors),
+    tensors.map(({ part }) => part),
+  );
+}
+
+/** Writes weights and moments under canonical names, as a checkpoint keeps them, whole or not at all. */
+export async function writeState(path: string, trainer: NativeTrainer): Promise<void> {
+  const tensors = ['weights', 'first', 'second'].flatMap((part) =>
+    trainer.tensors.map(({ name, shape }) => ({ name: `${part}/${name}`, shape })),
+  );
+  await trainer.save(
+    path,
+    safetensorsHeader(tensors),
+    tensors.map(({ name }) => name),
+  );
+}

@@ -1,0 +1,46 @@
+import { show } from '../check';
+import { FlesError } from '../errors';
+import type { ClfrState } from './clfr';
+import { TRAIN_SCHEMA, type TrainConfig } from './config';
+import type { EvaluationLine } from './run-log';
+import { fields } from './schema';
+import type { WindowState } from './window';
+
+/** What a checkpoint holds besides weights, moments and the number of steps. */
+export interface RunContent {
+  config: TrainConfig;
+  /** Updates of the weights: steps less those without a gradient. */
+  updates: number;
+  /** The task's own: where its data stand. */
+  task: unknown;
+  clfr: ClfrState;
+  /** The line of the log that is not written yet. */
+  window: WindowState;
+  /** Mean terms in the last line. */
+  nnz: { documents: number; queries: number } | null;
+  best: EvaluationLine | null;
+  /** Steps in a row without a gradient. */
+  vanished: number;
+  /** The loops whose lambda was at a bound when they last decided. */
+  clamped: ('documents' | 'queries')[];
+}
+
+/** Keys that the steps of a run do not depend on. */
+const FREE = /^(output|evaluation\..*|checkpoint\..*|log\..*)$/;
+
+/** Refuses to go on with another configuration. Throws `ERR_RESUME_MISMATCH` naming the keys. */
+export function checkSameRun(config: TrainConfig, earlier: TrainConfig, output: string): void {
+  const different = [...fields(TRAIN_SCHEMA)]
+    .map(([key]) => ({ key, before: valueAt(earlier, key), now: valueAt(config, key) }))
+    .filter(({ key, before, now }) => !FREE.test(key) && JSON.stringify(before) !== JSON.stringify(now));
+  if (different.length === 0) return;
+  const list = different.map(({ key, before, now }) => `${key} was ${show(before)}, is ${show(now)}`);
+  throw new FlesError(
+    'ERR_RESUME_MISMATCH',
+    `the run in ${output} has another configuration: ${list.join('; ')}; resume with the same, or choose another output`,
+  );
+}
+
+function valueAt(config: object, key: string): unknown {
+  return key.split('.').reduce<unknown>((part, step) => (part as Record<string, unknown>)[step], config);
+}

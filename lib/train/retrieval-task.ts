@@ -1,0 +1,132 @@
+import type { Cancellation, NativeStepReport, NativeTrainer, NativeUpdate } from '../native';
+import type { Lambdas } from './clfr';
+import type { TrainConfig } from './config';
+import { type BatchState, type BatchStream, openPairs, type PairSource, streamBatches } from './data';
+import { objectiveOf } from './objective';
+import type { StepOutcome, Task, TaskContext } from './task';
+import { Teacher } from './teacher';
+import { addDocuments, type DfState, dfWeights, idfWeights } from './term-weights';
+
+interface RetrievalState {
+  batches: BatchState;
+  /** DF-FLOPS alone. */
+  df: DfState | null;
+}
+
+/** Learning to retrieve: queries with their documents, the contrastive loss or a teacher, FLOPS. */
+export class RetrievalTask implements Task {
+  #state: RetrievalState | undefined;
+
+  private constructor(
+    private readonly config: TrainConfig,
+    private readonly source: PairSource,
+    private readonly stream: BatchStream,
+    private readonly teacher: Teacher | undefined,
+    private readonly idf: Float32Array | undefined,
+    state: RetrievalState | undefined,
+  ) {
+    this.#state = state;
+  }
+
+  /** Throws what opening the data and loading the teacher throw. */
+  static async open({ config, spec, tokenizer, signal, state }: TaskContext): Promise<RetrievalTask> {
+    const { batch, text, data, loss, seed } = config;
+    const earlier = state as RetrievalState | undefined;
+    const options = {
+      corpus: data.corpus ?? undefined,
+      queries: data.queries ?? undefined,
+      qrels: data.qrels ?? undefined,
+    };
+    const source = await openPairs(data.paths, { ...options, split: data.split, signal });
+    let teacher: Teacher | undefined;
+    try {
+      const stream = streamBatches(
+        source,
+        tokenizer,
+        {
+          queries: batch.queries,
+          negatives: batch.negatives,
+          ...(batch.givenNegatives !== null && { givenNegatives: batch.givenNegatives }),
+          ...(batch.examples !== null && { examples: batch.examples }),
+          seed,
+          shuffle: batch.shuffle,
+          lastStep: batch.lastStep,
+          queryLength: text.queryLength,
+          documentLength: text.documentLength,
+        },
+        { state: earlier?.batches, signal },
+      );
+      teacher = await Teacher.load(loss.distillation, tokenizer.vocabulary, signal);
+      const idfOptions = { maxLength: text.documentLength, seed, signal };
+      const idf =
+        loss.flops.weighting === 'idf'
+          ? await idfWeights(source.pool, tokenizer, spec.config.vocabularySize, idfOptions)
+          : undefined;
+      return new RetrievalTask(config, source, stream, teacher, idf, earlier);
+    } catch (error) {
+      teacher?.dispose();
+      await source.close();
+      throw error;
+    }
+  }
+
+  get stepsPerEpoch(): number {
+    return this.stream.stepsPerEpoch;
+  }
+
+  get notes(): readonly string[] {
+    return this.source.notes;
+  }
+
+  get state(): unknown {
+    return this.#state;
+  }
+
+  get epoch(): number {
+    const { epoch, step } = this.#state?.batches ?? { epoch: 0, step: 0 };
+    return epoch + step / this.stepsPerEpoch;
+  }
+
+  async step(
+    trainer: NativeTrainer,
+    update: NativeUpdate,
+    lambdas: Lambdas,
+    cancellation?: Cancellation,
+  ): Promise<StepOutcome> {
+    const { texts, next, epoch, step, excluded, ...batch } = await this.stream.next();
+    const df = this.#state?.df ?? null;
+    const objective = objectiveOf(this.config, lambdas, this.idf ?? (df ? dfWeights(df) : undefined));
+    const taught = await this.teacher?.judge(texts);
+    const report = await trainer.step({ ...batch, ...taught }, objective, update, cancellation);
+    const documents = texts.documents.length;
+    this.#state = {
+      batches: next,
+      df:
+        this.config.loss.flops.weighting === 'df'
+          ? addDocuments(df ?? { documents: 0, counts: [] }, documents, report.documentFrequencies)
+          : null,
+    };
+    return outcome(report, texts.queries.length, documents);
+  }
+
+  async close(): Promise<void> {
+    this.teacher?.dispose();
+    await this.stream.close();
+    await this.source.close();
+  }
+}
+
+function outcome(report: NativeStepReport, queries: number, documents: number): StepOutcome {
+  const { loss, terms, documentTerms, queryTerms, documentFrequencies, queryFrequencies } = report;
+  return {
+    examples: queries,
+    loss,
+    terms: terms as StepOutcome['terms'],
+    measurement: { documents, documentTerms, queries, queryTerms, documentFrequencies, queryFrequencies },
+    gradientNorm: report.gradientNorm,
+    vanished: report.problem === 'ERR_GRADIENT_VANISHED',
+    seconds: { ...report.seconds },
+    bytes: report.bytes,
+    headBytes: report.headBytes,
+  };
+}

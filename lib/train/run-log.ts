@@ -1,0 +1,154 @@
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError } from '../errors';
+import { readLines } from '../text/lines';
+import { writeTextFile } from '../text/output-file';
+import type { ClfrDecision, Lambdas } from './clfr';
+import type { TrainConfig } from './config';
+import { EVENT_FILE_PREFIX, TensorBoardWriter } from './tensorboard';
+
+/** Means over the steps since the line before. */
+export interface StepLine {
+  kind: 'step';
+  step: number;
+  /** Unix time in seconds. */
+  time: number;
+  epoch: number;
+  loss: number;
+  /** `gradientNorm`: of the weighted term by the pooled logits. */
+  terms: Record<string, { value: number; weight: number; gradientNorm: number }>;
+  /** Mean terms of a document and of a query; absent where nothing is counted. */
+  nnz?: { documents: number; queries: number };
+  /** Weights of the FLOPS terms in the last of the steps. */
+  lambda?: Lambdas;
+  /** Share of the hidden words that were filled in right; task mlm alone. */
+  accuracy?: number;
+  /** Of the last of the steps. */
+  rate: number;
+  /** Before clipping. */
+  gradientNorm: number;
+  examplesPerSecond: number;
+  /** Of a step, by part. */
+  seconds: Record<string, number>;
+  /** Largest. */
+  bytes: number;
+  headBytes: number;
+}
+
+export interface EvaluationLine {
+  kind: 'evaluation';
+  step: number;
+  time: number;
+  /** Means by trec_eval's names. */
+  metrics: Record<string, number>;
+  /** Mean terms of the documents and queries evaluated; null for a dense model. */
+  nnz: { documents: number; queries: number } | null;
+  /** Expected products of a query with a document; null for a dense model. */
+  flops: number | null;
+  seconds: number;
+  /** Whether it is the best so far. */
+  best: boolean;
+}
+
+export type LogLine =
+  | { kind: 'run'; step: number; time: number; steps: number; resumed: boolean; config: TrainConfig; fles: string }
+  | StepLine
+  | ({ kind: 'clfr'; time: number } & ClfrDecision)
+  | EvaluationLine
+  | { kind: 'note'; step: number; time: number; text: string };
+
+export const METRICS_FILE = 'metrics.jsonl';
+
+/**
+ * The log of a run: `metrics.jsonl`, a JSON object a line, and the same numbers for TensorBoard beside it.
+ *
+ * A run that goes on from a checkpoint takes back the lines behind it, which its own steps will write again.
+ */
+export class RunLog {
+  private constructor(
+    private readonly path: string,
+    private readonly file: FileHandle,
+    private readonly events: TensorBoardWriter,
+  ) {}
+
+  /**
+   * @param step the checkpoint that the run goes on from; 0 begins a new log
+   * @throws FlesError `ERR_FILE_*`
+   */
+  static async open(directory: string, step: number): Promise<RunLog> {
+    const path = join(directory, METRICS_FILE);
+    const kept = step === 0 ? [] : (await readLog(path)).filter((line) => line.step <= step);
+    await writeTextFile(
+      path,
+      kept.map((line) => `${JSON.stringify(line)}\n`),
+    );
+    for (const name of await readdir(directory)) {
+      if (name.startsWith(EVENT_FILE_PREFIX)) await rm(join(directory, name));
+    }
+    const events = await TensorBoardWriter.create(directory);
+    for (const line of kept) await addEvent(events, line);
+    const file = await open(path, 'a').catch((error) => {
+      throw fileError(error, path);
+    });
+    return new RunLog(path, file, events);
+  }
+
+  async write(line: LogLine): Promise<void> {
+    await this.file.appendFile(`${JSON.stringify(line)}\n`).catch((error) => {
+      throw fileError(error, this.path);
+    });
+    await addEvent(this.events, line);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.file.close(), this.events.close()]);
+  }
+}
+
+/** The lines of a log; those that are cut off or not JSON, as a killed run may leave its last one, are left out. */
+export async function readLog(path: string): Promise<LogLine[]> {
+  const lines: LogLine[] = [];
+  for await (const { text } of readLines(path)) {
+    try {
+      lines.push(JSON.parse(text));
+    } catch {}
+  }
+  return lines;
+}
+
+async function addEvent(events: TensorBoardWriter, line: LogLine): Promise<void> {
+  if (line.kind === 'run' || line.kind === 'note') return;
+  await events.add(line.step, scalars(line), line.time);
+}
+
+function scalars(line: StepLine | EvaluationLine | ({ kind: 'clfr' } & ClfrDecision)): Record<string, number> {
+  switch (line.kind) {
+    case 'clfr':
+      return {
+        [`clfr/${line.of} ${line.measure}`]: line.value,
+        [`clfr/${line.of} target`]: line.target,
+        [`clfr/${line.of} lambda`]: line.after,
+      };
+    case 'evaluation':
+      return {
+        ...prefixed('evaluation', line.metrics),
+        ...prefixed('evaluation/nnz', line.nnz ?? {}),
+        ...(line.flops !== null && { 'evaluation/flops': line.flops }),
+      };
+    case 'step':
+      return {
+        'loss/total': line.loss,
+        ...prefixed('loss', Object.fromEntries(Object.entries(line.terms).map(([name, { value }]) => [name, value]))),
+        ...prefixed('nnz', line.nnz ?? {}),
+        ...prefixed('lambda', line.lambda ?? {}),
+        ...(line.accuracy !== undefined && { accuracy: line.accuracy }),
+        rate: line.rate,
+        'gradient norm': line.gradientNorm,
+        'examples a second': line.examplesPerSecond,
+      };
+  }
+}
+
+function prefixed(prefix: string, values: object): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
+}

@@ -1,0 +1,192 @@
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { FlesError } from '../errors';
+import { makeDirectory } from '../make-directory';
+import { type ResolveOptions, resolveModel } from '../model/hub';
+import { withLock } from '../model/lock';
+import { readModel } from '../model/model';
+import type { ModelSpec } from '../model/spec';
+import { type NativeTrainer, native } from '../native';
+import { outputError, writeTextFile } from '../text/output-file';
+import { Tokenizer } from '../text/tokenizer';
+import { loadCheckpoint } from './checkpoint';
+import { makeConfig, type TrainConfig, type TrainConfigChanges } from './config';
+import { Evaluation } from './evaluation';
+import { MlmTask } from './mlm-task';
+import { checkSameRun, type RunContent } from './resume';
+import { RetrievalTask } from './retrieval-task';
+import { RunLog } from './run-log';
+import type { Task } from './task';
+import { CHECKPOINTS, TrainingRun, type TrainProgress, type TrainResult } from './training-run';
+
+export type { TrainProgress, TrainResult } from './training-run';
+
+export interface TrainOptions extends Pick<ResolveOptions, 'onProgress' | 'signal'> {
+  /** Go on from the last checkpoint in the output folder; begins anew where there is none. */
+  resume?: boolean;
+  /** Called after every step. */
+  onStep?(progress: TrainProgress): void;
+  /** Told what a person should know: a lambda at its bound, a checkpoint that was refused. */
+  onNote?(text: string): void;
+}
+
+/** How long a run waits for another one in its folder that is about to end. */
+const PATIENCE_MS = 1000;
+
+/**
+ * Trains a model.
+ *
+ * The output folder becomes a Hugging Face folder that transformers, sentence-transformers and `FLES1Encoder` load, with the
+ * best model of the evaluations in `best`, the latest checkpoints in `checkpoints`, and the log in `metrics.jsonl` and
+ * TensorBoard's event files.
+ */
+export class Trainer {
+  readonly config: TrainConfig;
+
+  /**
+   * @param config a whole configuration, or what of it differs from the defaults or from a preset
+   * @param preset name of a preset
+   * @throws FlesError as `makeConfig`
+   */
+  constructor(config: TrainConfigChanges, preset?: string) {
+    this.config = makeConfig(preset, { source: 'the configuration', changes: config });
+  }
+
+  /**
+   * Runs to the end, or until `signal` aborts: then a checkpoint is saved and the signal's reason thrown. The same run resumed
+   * ends with the same bits as one that never stopped.
+   *
+   * @throws FlesError `ERR_OUTPUT_EXISTS`, `ERR_OUTPUT_BUSY`, `ERR_RESUME_MISMATCH`, `ERR_CHECKPOINT_DAMAGED`, `ERR_CONFIG_CONFLICT`,
+   *   `ERR_LOSS_NOT_FINITE`, `ERR_GRADIENT_VANISHED`, `ERR_DISK_FULL`; what reading models and data throws. docs/training.md
+   */
+  async run(options: TrainOptions = {}): Promise<TrainResult> {
+    const output = resolve(this.config.output);
+    await makeDirectory(output);
+    const patience = AbortSignal.timeout(PATIENCE_MS);
+    const signal = AbortSignal.any([patience, ...(options.signal ? [options.signal] : [])]);
+    let held = false;
+    try {
+      return await withLock(join(output, '.lock'), signal, () => {
+        held = true;
+        return this.#run(output, options);
+      });
+    } catch (error) {
+      if (held) throw error;
+      if (error === patience.reason) {
+        throw new FlesError('ERR_OUTPUT_BUSY', `another run writes to ${output}; wait for its end, or choose another`);
+      }
+      throw await outputError(error, output);
+    }
+  }
+
+  async #run(output: string, options: TrainOptions): Promise<TrainResult> {
+    const { config } = this;
+    const { signal, onProgress } = options;
+    if (!options.resume) await checkFresh(output);
+    const directory = await resolveModel(config.model, { signal, onProgress });
+    const spec = await readModel(directory, config.task === 'retrieval' ? { mode: config.network.mode } : {});
+    checkAgainstModel(config, spec, output);
+    const tokenizer = await Tokenizer.load(spec.networkDirectory, { vocabularySize: spec.config.vocabularySize });
+    const { cls, sep, pad } = tokenizer.special;
+    const bagDropped = [cls, sep, pad].filter((id) => id !== undefined);
+    const evaluation = await Evaluation.open(config.evaluation);
+
+    const notes: string[] = [];
+    const checkpoint = options.resume
+      ? await loadCheckpoint<RunContent>(join(output, CHECKPOINTS), (error) => notes.push(error.message))
+      : undefined;
+    if (checkpoint) checkSameRun(config, checkpoint.content.config, output);
+    const context = { config, spec, tokenizer, signal, state: checkpoint?.content.task };
+    const task: Task = config.task === 'mlm' ? await MlmTask.open(context) : await RetrievalTask.open(context);
+    let trainer: NativeTrainer | undefined;
+    let log: RunLog | undefined;
+    try {
+      trainer = await createTrainer(config, spec, bagDropped);
+      if (checkpoint) {
+        const { path, tensors } = checkpoint.state;
+        const places = [...tensors.values()].map(({ name, shape, offset }) => {
+          return { name, shape, offset, file: 0, dtype: 'F32' as const };
+        });
+        await trainer.load([path], places, checkpoint.content.updates);
+      }
+      await writeTextFile(join(output, 'train-config.json'), [`${JSON.stringify(config, undefined, 2)}\n`]);
+      log = await RunLog.open(output, checkpoint?.step ?? 0);
+      const run = new TrainingRun(
+        { config, output, spec, task, trainer, bagDropped, log, evaluation },
+        checkpoint,
+        options,
+      );
+      for (const note of [...notes, ...task.notes]) await run.note(note);
+      return await run.run();
+    } finally {
+      trainer?.dispose();
+      await log?.close();
+      await task.close();
+    }
+  }
+}
+
+/** Refuses a folder that holds a model or a run already. */
+async function checkFresh(output: string): Promise<void> {
+  const names = await readdir(output);
+  const taken = names.find((name) => name === CHECKPOINTS || name === 'model.safetensors' || name === 'modules.json');
+  if (taken !== undefined) {
+    throw new FlesError(
+      'ERR_OUTPUT_EXISTS',
+      `${output} holds ${taken} already; resume that run (--resume), or choose another output`,
+    );
+  }
+}
+
+/** Refuses what only the model shows to be wrong. */
+function checkAgainstModel({ clfr, text, task }: TrainConfig, spec: ModelSpec, output: string): void {
+  const refuse = (message: string) => new FlesError('ERR_CONFIG_CONFLICT', message);
+  const { vocabularySize, maxPositions } = spec.config;
+  if (output === spec.directory) {
+    throw refuse(`output is the folder of the model, ${output}, which would be overwritten; choose another output`);
+  }
+  for (const key of ['queryLength', 'documentLength'] as const) {
+    if (text[key] > maxPositions && (task === 'retrieval' || key === 'documentLength')) {
+      throw refuse(
+        `text.${key} is ${text[key]}, expected at most ${maxPositions}, the positions of the model; lower it`,
+      );
+    }
+  }
+  if (task === 'mlm' || clfr.law === 'none' || clfr.law === 'quadratic') return;
+  for (const key of ['target', 'queryTarget'] as const) {
+    const target = clfr[key];
+    if (target !== null && target > vocabularySize) {
+      throw refuse(
+        `clfr.${key} is ${target}, expected at most ${vocabularySize}, the terms of the vocabulary; lower it`,
+      );
+    }
+  }
+}
+
+/** Memory that the activations of a micro-batch may take where the configuration leaves its size open. */
+const ACTIVATION_BYTES = 1e9;
+
+function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonly number[]): Promise<NativeTrainer> {
+  const { network, batch } = config;
+  const { layers, hiddenSize, intermediateSize } = spec.config;
+  const keptLayers = network.recompute ? 0 : layers;
+  // What attention and feed-forward keep of a token, in a layer: about nine and two times their widths.
+  const tokenBytes = 4 * Math.max(1, keptLayers) * (9 * hiddenSize + 2 * intermediateSize);
+  const automatic = Math.min(16_384, Math.max(256, Math.floor(ACTIVATION_BYTES / tokenBytes)));
+  return native.NativeTrainer.create(
+    { device: 'auto', config: spec.config, withHead: true, files: spec.files, tensors: spec.tensors },
+    {
+      seed: config.seed % 2 ** 31,
+      dropout: network.dropout,
+      attentionDropout: network.attentionDropout,
+      dtype: network.dtype,
+      pooling: network.pooling ?? spec.sparse?.pooling ?? 'max',
+      queryKind: network.queryKind,
+      dropped: new Int32Array(0),
+      bagDropped: Int32Array.from(bagDropped),
+      microBatchTokens: batch.microBatchTokens ?? automatic,
+      keptLayers,
+      initialize: config.task === 'mlm' ? 'head' : 'none',
+    },
+  );
+}

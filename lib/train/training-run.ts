@@ -1,0 +1,351 @@
+import { rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { FlesError, fileError } from '../errors';
+import type { ModelSpec } from '../model/spec';
+import { cancellable, type NativeTrainer, type NativeUpdate } from '../native';
+import { version } from '../version';
+import { saveCheckpoint } from './checkpoint';
+import { type Clfr, type ClfrDecision, createClfr, type Lambdas } from './clfr';
+import type { TrainConfig } from './config';
+import type { Evaluation } from './evaluation';
+import { modelCard } from './model-card';
+import { type ModelFolderOptions, weightsPath, writeModelFolder, writeState, writeWeights } from './model-folder';
+import { updateOf } from './objective';
+import type { RunContent } from './resume';
+import type { EvaluationLine, RunLog } from './run-log';
+import type { StepOutcome, Task } from './task';
+import { addStep, EMPTY_WINDOW, nnzOf, stepLine } from './window';
+
+export const CHECKPOINTS = 'checkpoints';
+const BEST = 'best';
+const CANDIDATE = '.candidate';
+/** Steps in a row without a gradient after which nothing is to be hoped for. */
+const VANISHED_STEPS = 10;
+
+/** What a run tells after every step. */
+export interface TrainProgress {
+  step: number;
+  steps: number;
+  epoch: number;
+  loss: number;
+  /** Values of the terms of the loss. */
+  terms: Record<string, number>;
+  /** Mean terms of a document and of a query in this step; absent where nothing is counted. */
+  nnz?: { documents: number; queries: number };
+  lambda: Lambdas;
+  rate: number;
+  examplesPerSecond: number;
+  secondsLeft: number;
+  /** What the controllers decided behind this step. */
+  decisions: ClfrDecision[];
+  evaluation?: EvaluationLine;
+}
+
+export interface TrainResult {
+  output: string;
+  steps: number;
+  /** Mean terms at the end; null where nothing is counted. */
+  nnz: { documents: number; queries: number } | null;
+  lambda: Lambdas;
+  /** How often lambda of the documents was moved. */
+  adjustments: number;
+  /** The evaluation that was best, if there was one; its model is in `best`. */
+  best: EvaluationLine | null;
+}
+
+interface Parts {
+  config: TrainConfig;
+  output: string;
+  spec: ModelSpec;
+  task: Task;
+  trainer: NativeTrainer;
+  /** Tokens that a bag query leaves out. */
+  bagDropped: readonly number[];
+  log: RunLog;
+  evaluation: Evaluation | undefined;
+}
+
+interface Callbacks {
+  signal?: AbortSignal;
+  onStep?(progress: TrainProgress): void;
+  onNote?(text: string): void;
+}
+
+/** The steps of a run with everything that is open; `Trainer` opens and closes it. */
+export class TrainingRun {
+  readonly #parts: Parts;
+  readonly #callbacks: Callbacks;
+  readonly #steps: number;
+  readonly #clfr: Clfr;
+  #content: RunContent;
+  /** Steps done, and those that the last checkpoint has. */
+  #step: number;
+  #saved: number;
+  #stepSeconds: number | undefined;
+
+  constructor(parts: Parts, checkpoint: { step: number; content: RunContent } | undefined, callbacks: Callbacks) {
+    const { config, task } = parts;
+    this.#parts = parts;
+    this.#callbacks = callbacks;
+    const { stepsPerEpoch } = task;
+    this.#steps = config.steps ?? Math.max(1, Math.round(config.epochs * stepsPerEpoch));
+    this.#clfr = createClfr(config.clfr, { steps: this.#steps, stepsPerEpoch });
+    this.#step = this.#saved = checkpoint?.step ?? 0;
+    this.#content = checkpoint?.content ?? {
+      config,
+      updates: 0,
+      task: task.state,
+      clfr: this.#clfr.start(config.loss.flops),
+      window: EMPTY_WINDOW,
+      nnz: null,
+      best: null,
+      vanished: 0,
+      clamped: [],
+    };
+  }
+
+  /** All steps from where the run stands, then the trained model. */
+  async run(): Promise<TrainResult> {
+    const { config, output, log } = this.#parts;
+    const resumed = this.#step > 0;
+    const run = {
+      kind: 'run',
+      step: this.#step,
+      time: now(),
+      steps: this.#steps,
+      resumed,
+      config,
+      fles: version,
+    } as const;
+    await log.write(run);
+    try {
+      while (this.#step < this.#steps) await this.#next();
+    } catch (error) {
+      await this.#saveInterrupted(error);
+      throw this.#explained(error);
+    }
+    await this.#writeModel(output);
+    return {
+      output,
+      steps: this.#step,
+      nnz: this.#content.nnz,
+      lambda: this.#lambdas(this.#step),
+      adjustments: this.#content.clfr.adjustments,
+      best: this.#content.best,
+    };
+  }
+
+  /** Tells a person, and the log. */
+  async note(text: string): Promise<void> {
+    this.#callbacks.onNote?.(text);
+    await this.#parts.log.write({ kind: 'note', step: this.#step, time: now(), text });
+  }
+
+  async #next(): Promise<void> {
+    const { config, task, trainer, log } = this.#parts;
+    const { signal } = this.#callbacks;
+    const step = this.#step + 1;
+    const update = updateOf(config, step, this.#steps);
+    const lambda = this.#lambdas(step);
+    const begin = performance.now();
+    const outcome = await cancellable(signal, (cancellation) => task.step(trainer, update, lambda, cancellation));
+    const elapsed = (performance.now() - begin) / 1000;
+    this.#stepSeconds = this.#stepSeconds === undefined ? elapsed : 0.95 * this.#stepSeconds + 0.05 * elapsed;
+    this.#step = step;
+
+    const decisions = this.#control(outcome);
+    for (const decision of decisions) await log.write({ kind: 'clfr', time: now(), ...decision });
+    await this.#noteClamps(decisions);
+    await this.#addToLog(outcome, elapsed, update, lambda);
+    this.#checkGradient(outcome);
+    const evaluation = this.#evaluatesNow() ? await this.#evaluate() : undefined;
+    if (step % config.checkpoint.every === 0 || step === this.#steps) await this.#save();
+    this.#report(outcome, { lambda, update, elapsed, decisions, evaluation });
+  }
+
+  #lambdas(step: number): Lambdas {
+    return this.#clfr.lambdas(this.#content.clfr, step);
+  }
+
+  #control({ measurement }: StepOutcome): ClfrDecision[] {
+    const { state, decisions } = measurement
+      ? this.#clfr.update(this.#content.clfr, { step: this.#step, ...measurement })
+      : { state: this.#content.clfr, decisions: [] };
+    const { task, trainer } = this.#parts;
+    this.#content = { ...this.#content, updates: trainer.steps, task: task.state, clfr: state };
+    return decisions;
+  }
+
+  /** A note when lambda comes to a bound, not each time that it stays there. */
+  async #noteClamps(decisions: ClfrDecision[]): Promise<void> {
+    if (decisions.length === 0) return;
+    const before = this.#content.clamped;
+    const clamped = decisions.filter((decision) => decision.clamped !== null);
+    this.#content = { ...this.#content, clamped: clamped.map(({ of }) => of) };
+    for (const { of, clamped: bound, after, value, target, measure } of clamped) {
+      if (before.includes(of)) continue;
+      const key = bound === 'max' ? 'clfr.lambdaMax' : 'clfr.lambdaMin';
+      await this.note(
+        `step ${this.#step}: lambda of the ${of} is at ${key}, ${after}; ${measure} is ${value.toPrecision(4)}, its target ${target}`,
+      );
+    }
+  }
+
+  async #addToLog(outcome: StepOutcome, elapsed: number, { rate }: NativeUpdate, lambda: Lambdas): Promise<void> {
+    const { config, task, log } = this.#parts;
+    const window = addStep(this.#content.window, outcome, elapsed);
+    const ends = this.#step % config.log.every === 0 || this.#step === this.#steps;
+    if (ends) await log.write(stepLine(window, { step: this.#step, epoch: task.epoch, rate, lambda }));
+    this.#content = {
+      ...this.#content,
+      window: ends ? EMPTY_WINDOW : window,
+      nnz: ends && window.counts ? nnzOf(window.counts) : this.#content.nnz,
+    };
+  }
+
+  #checkGradient({ vanished }: StepOutcome): void {
+    const count = vanished ? this.#content.vanished + 1 : 0;
+    this.#content = { ...this.#content, vanished: count };
+    if (count < VANISHED_STEPS) return;
+    throw new FlesError(
+      'ERR_GRADIENT_VANISHED',
+      `step ${this.#step}: the gradient was 0 in the last ${VANISHED_STEPS} steps, the model learns nothing any more`,
+    );
+  }
+
+  #evaluatesNow(): boolean {
+    const { config, task, evaluation } = this.#parts;
+    const { every } = config.evaluation;
+    const interval = every === 'epoch' ? task.stepsPerEpoch : every;
+    return evaluation !== undefined && (this.#step % interval === 0 || this.#step === this.#steps);
+  }
+
+  async #evaluate(): Promise<EvaluationLine> {
+    const { output, config, log } = this.#parts;
+    const { signal } = this.#callbacks;
+    const candidate = join(output, CANDIDATE);
+    try {
+      await this.#writeModel(candidate);
+      const found = await this.#parts.evaluation!.run(candidate, output, signal);
+      const { metric } = config.evaluation;
+      const bestSoFar = this.#content.best?.metrics[metric] ?? Number.NEGATIVE_INFINITY;
+      const best = found.metrics[metric]! > bestSoFar;
+      const line = { kind: 'evaluation', step: this.#step, time: now(), ...found, best } as const;
+      await log.write(line);
+      if (best) {
+        this.#content = { ...this.#content, best: line };
+        await this.#keepBest(candidate);
+      }
+      return line;
+    } finally {
+      await rm(candidate, { recursive: true, force: true });
+    }
+  }
+
+  /** Everything in the folder of the best model but the weights and the card is always the same. */
+  async #keepBest(candidate: string): Promise<void> {
+    const best = join(this.#parts.output, BEST);
+    const options = await this.#writeFolder(best);
+    const to = weightsPath(best, options);
+    await rename(weightsPath(candidate, options), to).catch((error) => {
+      throw fileError(error, to);
+    });
+  }
+
+  async #writeModel(directory: string): Promise<void> {
+    const { trainer, spec } = this.#parts;
+    const options = await this.#writeFolder(directory);
+    await writeWeights(weightsPath(directory, options), trainer, spec);
+  }
+
+  /** All but the weights. */
+  async #writeFolder(directory: string): Promise<ModelFolderOptions> {
+    const { config, spec, output, bagDropped } = this.#parts;
+    const { text, network, task } = config;
+    const { nnz, best } = this.#content;
+    const card = modelCard({
+      name: basename(output),
+      config,
+      steps: this.#step,
+      ...(nnz && { nnz }),
+      lambda: this.#lambdas(this.#step).documents,
+      ...(best && { evaluation: best }),
+      fles: version,
+    });
+    const options = {
+      base: spec,
+      pooling: network.pooling ?? spec.sparse?.pooling ?? 'max',
+      queryKind: network.queryKind,
+      maxLength: Math.max(text.documentLength, task === 'mlm' ? 0 : text.queryLength),
+      plain: task === 'mlm',
+      bagDropped,
+      card,
+    };
+    await writeModelFolder(directory, options);
+    return options;
+  }
+
+  async #save(): Promise<void> {
+    const { output, trainer, config } = this.#parts;
+    const { keep } = config.checkpoint;
+    await saveCheckpoint(join(output, CHECKPOINTS), { step: this.#step, content: this.#content, keep }, (path) =>
+      writeState(path, trainer),
+    );
+    this.#saved = this.#step;
+  }
+
+  /** An interrupted run keeps what it has done; after an error the checkpoint there is counts. */
+  async #saveInterrupted(error: unknown): Promise<void> {
+    if (!this.#callbacks.signal?.aborted || error instanceof FlesError || this.#step === this.#saved) return;
+    await this.#save();
+    await this.note(`stopped behind step ${this.#step}; the checkpoint there is what --resume goes on from`);
+  }
+
+  /** The error with the step it came at and what is left of the run. */
+  #explained(error: unknown): unknown {
+    if (!(error instanceof FlesError)) return error;
+    const { code, message } = error;
+    const advice: Record<string, string> = {
+      ERR_LOSS_NOT_FINITE: 'lower optimizer.rate or raise loss.temperature',
+      ERR_GRADIENT_VANISHED:
+        'lower loss.flops.documents and loss.flops.queries, raise loss.antiCollapse.weight, or start anew',
+    };
+    if (!(code in advice) && code !== 'ERR_DISK_FULL') return error;
+    const rest = this.#saved > 0 ? `the checkpoint of step ${this.#saved} is whole` : 'there is no checkpoint yet';
+    const step = message.startsWith('step ') ? '' : `step ${this.#step + 1}: `;
+    return new FlesError(code, `${step}${message}; ${rest}${advice[code] ? `; ${advice[code]}` : ''}`, {
+      cause: error,
+    });
+  }
+
+  #report(
+    outcome: StepOutcome,
+    seen: {
+      lambda: Lambdas;
+      update: NativeUpdate;
+      elapsed: number;
+      decisions: ClfrDecision[];
+      evaluation?: EvaluationLine;
+    },
+  ): void {
+    const { measurement, terms } = outcome;
+    this.#callbacks.onStep?.({
+      step: this.#step,
+      steps: this.#steps,
+      epoch: this.#parts.task.epoch,
+      loss: outcome.loss,
+      terms: Object.fromEntries(Object.entries(terms).map(([name, { value }]) => [name, value])),
+      ...(measurement && { nnz: nnzOf(measurement) }),
+      lambda: seen.lambda,
+      rate: seen.update.rate,
+      examplesPerSecond: outcome.examples / seen.elapsed,
+      secondsLeft: (this.#steps - this.#step) * this.#stepSeconds!,
+      decisions: seen.decisions,
+      ...(seen.evaluation && { evaluation: seen.evaluation }),
+    });
+  }
+}
+
+function now(): number {
+  return Date.now() / 1000;
+}

@@ -53,7 +53,7 @@ function backward(T, N, K, gradient) {
     op: 'linear_backward',
     flop: 2 * T * N * K,
     args: () => ({
-      ...{ T, N, K, d_out: floats(T * N), [needs]: floats(needs === 'in' ? T * K : N * K) },
+      ...{ T, N, K, dtype: 'float32', d_out: floats(T * N), [needs]: floats(needs === 'in' ? T * K : N * K) },
       [gradient]: new Float32Array(size),
     }),
   };

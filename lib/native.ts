@@ -35,6 +35,8 @@ export interface Platform {
 
 export interface NativeModelSource {
   device: string;
+  /** Of the matrix products. */
+  dtype: 'float32' | 'bfloat16' | 'int8';
   config: NetworkConfig;
   withHead: boolean;
   files: string[];

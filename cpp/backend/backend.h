@@ -23,7 +23,7 @@ struct Backend {
 
   // A matrix [N, K] filled by pack_rows, rows of float32 from the host or from the backend's own memory, in any order,
   // on any thread; every row once before its use.
-  PackedMatrix* (*create_packed)(void* self, int N, int K);
+  PackedMatrix* (*create_packed)(void* self, int N, int K, DataType type);
   void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
   void (*release_packed)(void* self, PackedMatrix* matrix);
 

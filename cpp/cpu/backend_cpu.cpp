@@ -46,20 +46,19 @@ void clear(void*, void* memory, size_t bytes) {
   });
 }
 
-PackedMatrix* create_packed(void* self, int N, int K) {
-  const int NR = state_of(self).kernels->NR;
-  const size_t bytes = static_cast<size_t>((N + NR - 1) / NR) * NR * padded(K) * sizeof(float);
+PackedMatrix* create_packed(void* self, int N, int K, DataType type) {
+  const State& state = state_of(self);
+  const int NR = state.kernels->NR;
+  const auto panel = static_cast<size_t>(state.products(type).panel_bytes(K));
+  const size_t bytes = static_cast<size_t>((N + NR - 1) / NR) * panel;
   void* data = allocate(self, bytes);
   // Columns beyond N are multiplied too, and their sums dropped: they must be numbers.
-  if (N % NR != 0) {
-    const size_t panel = static_cast<size_t>(NR) * padded(K) * sizeof(float);
-    std::memset(static_cast<char*>(data) + bytes - panel, 0, panel);
-  }
-  return new PackedMatrix{N, K, data};
+  if (N % NR != 0) std::memset(static_cast<char*>(data) + bytes - panel, 0, panel);
+  return new PackedMatrix{N, K, type, data};
 }
 
 void pack_rows(void* self, PackedMatrix* matrix, const float* rows, int first, int count) {
-  state_of(self).kernels->pack_weight(rows, count, first, matrix->K, static_cast<float*>(matrix->data));
+  state_of(self).products(matrix->type).pack_weight(rows, count, first, matrix->K, matrix->data);
 }
 
 void release_packed(void*, PackedMatrix* matrix) {
@@ -97,25 +96,27 @@ const Backend& backend_at(const std::string& level) { return instance_of(kernels
 
 Scratch::~Scratch() { std::free(memory_); }
 
-float* Scratch::floats(size_t count) {
+uint8_t* Scratch::bytes(size_t count) {
   if (count > count_) {
     std::free(memory_);
     memory_ = nullptr;
     count_ = 0;
-    memory_ = static_cast<float*>(allocate(nullptr, count * sizeof(float)));
+    memory_ = static_cast<uint8_t*>(allocate(nullptr, count));
     count_ = count;
   }
   return memory_;
 }
 
-const float* pack_input(State& state, const float* in, int T, int K) {
+const uint8_t* pack_input(State& state, DataType type, const float* in, int T, int K) {
   const int MR = state.kernels->MR;
   const int blocks = (T + MR - 1) / MR;
-  float* packed = state.input.floats(static_cast<size_t>(blocks) * MR * padded(K));
+  const ProductKernels& products = state.products(type);
+  const auto block_bytes = static_cast<size_t>(products.block_bytes(K));
+  uint8_t* packed = state.input.bytes(blocks * block_bytes);
   state.pool->parallel_for(blocks, [&](int64_t block, int) {
     const int64_t first = block * MR;
     const int rows = static_cast<int>(T - first < MR ? T - first : MR);
-    state.kernels->pack_block(in + first * K, rows, K, K, 1.0f, packed + first * padded(K));
+    products.pack_block(in + first * K, rows, K, K, packed + block * block_bytes);
   });
   return packed;
 }

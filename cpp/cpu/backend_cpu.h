@@ -22,10 +22,12 @@ class Scratch {
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  float* floats(size_t count);  // 64-byte aligned, contents undefined
+  // 64-byte aligned, contents undefined.
+  float* floats(size_t count) { return reinterpret_cast<float*>(bytes(count * sizeof(float))); }
+  uint8_t* bytes(size_t count);
 
  private:
-  float* memory_ = nullptr;
+  uint8_t* memory_ = nullptr;
   size_t count_ = 0;
 };
 
@@ -35,12 +37,14 @@ struct State {
   std::recursive_mutex one_op;  // an op may be made of others
   Scratch input, other;
   Scratch outer;  // of an op that calls others
+
+  const ProductKernels& products(DataType type) const { return kernels->products[static_cast<int>(type)]; }
 };
 
 inline State& state_of(void* self) { return *static_cast<State*>(self); }
 
 // `in` (T, K) as blocks for the matrix kernels, packed by all threads; lives in state.input until the next call.
-const float* pack_input(State& state, const float* in, int T, int K);
+const uint8_t* pack_input(State& state, DataType type, const float* in, int T, int K);
 
 #define FLES_OP(name, Arguments) void name(void* self, const Arguments& arguments);
 #include "ops/ops.def"

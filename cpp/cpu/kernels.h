@@ -1,15 +1,16 @@
 // The inner loops of the CPU backend, compiled once for each instruction set and chosen at run time.
 //
-// Matrix products read packed operands. A weight [N, K] is cut into panels of NR rows, each stored [K][NR]; an input
-// (T, K) into blocks of MR rows, each stored [K / 4][MR][4], so that packing copies four values at a time. Both are
-// padded with zeros, K up to padded(K), a multiple of 4. A tile of MR x NR sums stays in registers over the whole of K
-// (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"), so the epilogue sees final values,
-// and a sum is formed in the same order whatever stands beside it in the batch.
+// Matrix products read packed operands. A weight [N, K] is cut into panels of NR rows, an input (T, K) into blocks of
+// MR rows; a step of a type's multiplication takes 1, 2 or 4 neighbouring values of K, and these stand together
+// (types.inl). Both are padded with zeros, K up to padded(K), a multiple of 4. A tile of MR x NR sums stays in
+// registers over the whole of K (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"), so
+// the epilogue sees final values, and a sum is formed in the same order whatever stands beside it in the batch.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 #include "cpu/train.h"
+#include "ops/packed_matrix.h"
 
 namespace fles::cpu {
 
@@ -19,9 +20,9 @@ constexpr int padded(int K) { return (K + kGroup - 1) / kGroup * kGroup; }
 // Panels are multiplied a few at a time (panels_at_once): those stay in the second-level cache while the blocks stream
 // past once for all of them.
 struct LinearPanels {
-  const float* blocks;  // packed input, from the first block on
-  const float* panels;  // packed weight, from the first panel on
-  int rows, columns;    // rows of the input; columns that exist, of as many panels as they fill
+  const void* blocks;  // packed input, from the first block on
+  const void* panels;  // packed weight, from the first panel on
+  int rows, columns;   // rows of the input; columns that exist, of as many panels as they fill
   int K;
   const float* bias;      // of the first column, or null
   const float* residual;  // (rows, ld) from the first column on, or null
@@ -31,8 +32,8 @@ struct LinearPanels {
 };
 
 struct HeadPanels {
-  const float* blocks;
-  const float* panels;
+  const void* blocks;
+  const void* panels;
   int rows, columns, K;
   const float* bias;
   const int32_t* row_text;  // (rows) text of each row
@@ -43,6 +44,21 @@ struct HeadPanels {
   float* pooled;      // (texts, ld) from the first column on
   int32_t* argmax;    // likewise, or null
   int64_t ld;
+};
+
+// Matrix products of one DataType.
+struct ProductKernels {
+  int64_t (*block_bytes)(int K);
+  int64_t (*panel_bytes)(int K);
+  void (*pack_weight)(const float* rows, int count, int first, int K, void* packed);
+  void (*pack_block)(const float* in, int rows, int64_t ld, int K, void* block);
+  void (*linear_panels)(const LinearPanels&);
+  void (*head_panels)(const HeadPanels&);
+  // For the backward pass, null in int8. A block of `count` columns of a matrix (rows, ld): their transpose, packed as
+  // pack_block packs rows.
+  void (*pack_columns)(const float* in, int rows, int64_t ld, int count, void* block);
+  // A panel of `count` columns of a matrix (rows, ld), rows being the inner dimension.
+  void (*pack_panel)(const float* in, int rows, int64_t ld, int count, void* panel);
 };
 
 struct AttentionHead {
@@ -69,14 +85,7 @@ struct GatherRows {
 struct Kernels {
   const char* name;  // "portable" | "avx2" | "avx512"
   int MR, NR;
-  void (*pack_weight)(const float* rows, int count, int first, int K, float* packed);
-  void (*pack_block)(const float* in, int rows, int64_t ld, int K, float scale, float* block);
-  // A block of `count` columns of a matrix (rows, ld): their transpose, packed as pack_block packs rows.
-  void (*pack_columns)(const float* in, int rows, int64_t ld, int count, float* block);
-  // A panel of `count` columns of a matrix (rows, ld), rows being the inner dimension.
-  void (*pack_panel)(const float* in, int rows, int64_t ld, int count, float* panel);
-  void (*linear_panels)(const LinearPanels&);
-  void (*head_panels)(const HeadPanels&);
+  ProductKernels products[kDataTypes];
   void (*attention_head)(const AttentionHead&);
   size_t (*attention_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
@@ -89,11 +98,11 @@ struct Kernels {
 };
 
 // Panels of inner dimension K to multiply at once: 256 KiB of them.
-inline int panels_at_once(const Kernels& kernels, int K) {
-  const int64_t panel = int64_t{padded(K)} * kernels.NR * static_cast<int64_t>(sizeof(float));
+inline int panels_at_once(const ProductKernels& kernels, int K) {
   constexpr int kBytes = 256 << 10;
   constexpr int kMost = 16;
-  return panel * kMost <= kBytes ? kMost : panel >= kBytes ? 1 : static_cast<int>(kBytes / panel);
+  const int64_t count = kBytes / (kernels.panel_bytes(K) + 1);
+  return count > kMost ? kMost : count < 1 ? 1 : static_cast<int>(count);
 }
 
 // Null where this build has no such code (another processor family).

@@ -11,7 +11,9 @@ namespace fles::cpu {
 namespace FLES_LEVEL {
 // clang-format off
 #include "cpu/simd.inl"
+#include "cpu/types.inl"
 #include "cpu/tile.inl"
+#include "cpu/packing.inl"
 #include "cpu/matrix.inl"
 #include "cpu/rows.inl"
 #include "cpu/roofline.inl"
@@ -19,17 +21,18 @@ namespace FLES_LEVEL {
 #include "cpu/train.inl"
 // clang-format on
 
+// The members of ProductKernels, in its order.
+#define FLES_PRODUCTS(Type, type, pack_columns, pack_panel)                       \
+  {block_bytes<Type>,   panel_bytes<Type>, pack_weight_##type, pack_block_##type, \
+   linear_panels<Type>, head_panels<Type>, pack_columns,       pack_panel}
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
 constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             MR,
                             NR,
-                            pack_weight,
-                            pack_block,
-                            pack_columns,
-                            pack_panel,
-                            linear_panels,
-                            head_panels,
+                            {FLES_PRODUCTS(Float32, float32, pack_columns_float32, pack_panel_float32),
+                             FLES_PRODUCTS(Bfloat16, bfloat16, pack_columns_bfloat16, pack_panel_bfloat16),
+                             FLES_PRODUCTS(Int8, int8, nullptr, nullptr)},
                             attention_head,
                             attention_scratch,
                             add_rows,

@@ -6,8 +6,9 @@ void linear(void* self, const LinearForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
   multiply(state, {
-                      .blocks = pack_input(state, a.in, a.T, a.K),
-                      .panels = static_cast<const float*>(a.weight->data),
+                      .type = a.weight->type,
+                      .blocks = pack_input(state, a.weight->type, a.in, a.T, a.K),
+                      .panels = static_cast<const uint8_t*>(a.weight->data),
                       .rows = a.T,
                       .columns = a.N,
                       .inner = a.K,

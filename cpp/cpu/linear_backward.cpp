@@ -10,29 +10,31 @@ namespace {
 constexpr int kTokens = 1024;
 
 // Columns of a matrix (rows, columns) as panels, all threads.
-const float* pack_panels(State& state, const float* in, int rows, int columns) {
+const uint8_t* pack_panels(State& state, DataType type, const float* in, int rows, int columns) {
   const Kernels& kernels = *state.kernels;
+  const ProductKernels& products = state.products(type);
   const int panels = (columns + kernels.NR - 1) / kernels.NR;
-  const int64_t panel = int64_t{padded(rows)} * kernels.NR;
-  float* packed = state.other.floats(static_cast<size_t>(panel) * panels);
+  const int64_t panel = products.panel_bytes(rows);
+  uint8_t* packed = state.other.bytes(static_cast<size_t>(panel) * panels);
   state.pool->parallel_for(panels, [&](int64_t p, int) {
     const int64_t first = p * kernels.NR;
     const int count = static_cast<int>(columns - first < kernels.NR ? columns - first : kernels.NR);
-    kernels.pack_panel(in + first, rows, columns, count, packed + p * panel);
+    products.pack_panel(in + first, rows, columns, count, packed + p * panel);
   });
   return packed;
 }
 
 // The transpose of a matrix (rows, columns) as blocks, all threads.
-const float* pack_transpose(State& state, const float* in, int rows, int columns) {
+const uint8_t* pack_transpose(State& state, DataType type, const float* in, int rows, int columns) {
   const Kernels& kernels = *state.kernels;
+  const ProductKernels& products = state.products(type);
   const int blocks = (columns + kernels.MR - 1) / kernels.MR;
-  const int64_t block = int64_t{padded(rows)} * kernels.MR;
-  float* packed = state.input.floats(static_cast<size_t>(block) * blocks);
+  const int64_t block = products.block_bytes(rows);
+  uint8_t* packed = state.input.bytes(static_cast<size_t>(block) * blocks);
   state.pool->parallel_for(blocks, [&](int64_t b, int) {
     const int64_t first = b * kernels.MR;
     const int count = static_cast<int>(columns - first < kernels.MR ? columns - first : kernels.MR);
-    kernels.pack_columns(in + first, rows, columns, count, packed + b * block);
+    products.pack_columns(in + first, rows, columns, count, packed + b * block);
   });
   return packed;
 }
@@ -54,11 +56,15 @@ void linear_backward(void* self, const LinearBackward& a) {
   if ((a.d_in != nullptr && a.weight == nullptr) || (a.d_weight != nullptr && a.in == nullptr)) {
     fail("ERR_ARGUMENT_VALUE", "d_in needs weight and d_weight needs in; pass them or leave the gradient out");
   }
+  if (a.type == DataType::kInt8) {
+    fail("ERR_ARGUMENT_VALUE", "type is \"int8\", expected float32 | bfloat16: gradients are not quantised");
+  }
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
   if (a.d_in != nullptr) {
-    multiply(state, {.blocks = pack_input(state, a.d_out, a.T, a.N),
-                     .panels = pack_panels(state, a.weight, a.N, a.K),
+    multiply(state, {.type = a.type,
+                     .blocks = pack_input(state, a.type, a.d_out, a.T, a.N),
+                     .panels = pack_panels(state, a.type, a.weight, a.N, a.K),
                      .rows = a.T,
                      .columns = a.K,
                      .inner = a.N,
@@ -70,8 +76,9 @@ void linear_backward(void* self, const LinearBackward& a) {
   if (a.d_weight != nullptr) {
     for (int first = 0; first < a.T; first += kTokens) {
       const int rows = std::min(kTokens, a.T - first);
-      multiply(state, {.blocks = pack_transpose(state, a.d_out + int64_t{first} * a.N, rows, a.N),
-                       .panels = pack_panels(state, a.in + int64_t{first} * a.K, rows, a.K),
+      multiply(state, {.type = a.type,
+                       .blocks = pack_transpose(state, a.type, a.d_out + int64_t{first} * a.N, rows, a.N),
+                       .panels = pack_panels(state, a.type, a.in + int64_t{first} * a.K, rows, a.K),
                        .rows = a.N,
                        .columns = a.K,
                        .inner = rows,

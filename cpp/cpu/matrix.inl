@@ -1,64 +1,20 @@
-// Packing, linear panels and the sparse head's panels. Included after tile.inl.
+// Linear panels and the sparse head's panels, for each type. Included after packing.inl.
 
-static void pack_weight(const float* rows, int count, int first, int K, float* packed) {
-  const int64_t panel = int64_t{padded(K)} * NR;
-  for (int r = 0; r < count; ++r) {
-    const int n = first + r;
-    float* to = packed + n / NR * panel + n % NR;
-    const float* from = rows + int64_t{r} * K;
-    for (int k = 0; k < K; ++k) to[int64_t{k} * NR] = from[k];
-    for (int k = K; k < padded(K); ++k) to[int64_t{k} * NR] = 0.0f;
-  }
-}
-
-static void pack_block(const float* in, int rows, int64_t ld, int K, float scale, float* block) {
-  const int whole = K / kGroup * kGroup;
-  for (int k = 0; k < whole; k += kGroup) {
-    float* to = block + int64_t{k} * MR;
-    for (int i = 0; i < rows; ++i) {
-      const group values = *reinterpret_cast<const group_unaligned*>(in + i * ld + k);
-      *reinterpret_cast<group_unaligned*>(to + i * kGroup) = values * scale;
-    }
-    for (int i = rows * kGroup; i < MR * kGroup; ++i) to[i] = 0.0f;
-  }
-  if (whole == K) return;
-  float* to = block + int64_t{whole} * MR;
-  for (int i = 0; i < MR; ++i) {
-    for (int g = 0; g < kGroup; ++g) {
-      to[i * kGroup + g] = i < rows && whole + g < K ? in[i * ld + whole + g] * scale : 0.0f;
-    }
-  }
-}
-
-static void pack_columns(const float* in, int rows, int64_t ld, int count, float* block) {
-  for (int r = 0; r < padded(rows); r += kGroup, block += MR * kGroup) {
-    for (int g = 0; g < kGroup; ++g) {
-      const float* row = in + (r + g) * ld;
-      for (int i = 0; i < MR; ++i) block[i * kGroup + g] = r + g < rows && i < count ? row[i] : 0.0f;
-    }
-  }
-}
-
-static void pack_panel(const float* in, int rows, int64_t ld, int count, float* panel) {
-  for (int r = 0; r < rows; ++r) {
-    vf values[NV];
-    load_row(in + r * ld, values, count);
-    for (int j = 0; j < NV; ++j) store(panel + int64_t{r} * NR + j * W, values[j]);
-  }
-  for (int64_t i = int64_t{rows} * NR; i < int64_t{padded(rows)} * NR; ++i) panel[i] = 0.0f;
-}
-
+template <class D>
 static void linear_panels(const LinearPanels& p) {
-  const int64_t inner = padded(p.K);
+  const auto* blocks = static_cast<const typename D::Block*>(p.blocks);
+  const auto* panels = static_cast<const typename D::Panel*>(p.panels);
   for (int first = 0; first < p.rows; first += MR) {
+    const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
     const int rows = p.rows - first < MR ? p.rows - first : MR;
     for (int column = 0; column < p.columns; column += NR) {
+      const typename D::Panel* panel = panels + column / NR * D::panel_size(p.K);
       const int columns = p.columns - column < NR ? p.columns - column : NR;
       const int64_t place = first * p.ld + column;
       const float* residual = p.residual == nullptr ? nullptr : p.residual + place;
       vf bias[NV] = {};
       if (p.bias != nullptr) load_row(p.bias + column, bias, columns);
-      tile_rows(rows, p.blocks + first * inner, p.panels + column * inner, padded(p.K), [&](int i, vf(&sums)[NV]) {
+      tile_rows<D>(rows, block, panel, padded(p.K), [&](int i, vf(&sums)[NV]) {
         for (int j = 0; j < NV; ++j) sums[j] = activate(sums[j] + bias[j], p.activation);
         if (residual != nullptr) {
           vf more[NV];
@@ -98,9 +54,10 @@ FLES_INLINE void keep_largest(float* best, int32_t* best_row, vf z, int32_t row)
   }
 }
 
-template <int kPooling, bool kArgmax>
+template <class D, int kPooling, bool kArgmax>
 static void head_panels_as(const HeadPanels& p) {
-  const int64_t inner = padded(p.K);
+  const auto* blocks = static_cast<const typename D::Block*>(p.blocks);
+  const auto* weights = static_cast<const typename D::Panel*>(p.panels);
   const int panels = (p.columns + NR - 1) / NR;
   const int64_t scratch = int64_t{p.texts} * NR;  // of one panel
   for (int64_t i = 0; i < panels * scratch; ++i) p.best[i] = kPooling == kMaxPooling ? -__builtin_inff() : 0.0f;
@@ -108,12 +65,14 @@ static void head_panels_as(const HeadPanels& p) {
     for (int64_t i = 0; i < panels * scratch; ++i) p.best_row[i] = -1;
   }
   for (int first = 0; first < p.rows; first += MR) {
+    const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
     const int rows = p.rows - first < MR ? p.rows - first : MR;
     for (int column = 0; column < p.columns; column += NR) {
+      const typename D::Panel* weight = weights + column / NR * D::panel_size(p.K);
       vf bias[NV];
       load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
       const int64_t panel = column / NR * scratch;
-      tile_rows(rows, p.blocks + first * inner, p.panels + column * inner, padded(p.K), [&](int i, vf(&sums)[NV]) {
+      tile_rows<D>(rows, block, weight, padded(p.K), [&](int i, vf(&sums)[NV]) {
         const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
         for (int j = 0; j < NV; ++j) {
           const int64_t at = place + j * W;
@@ -135,9 +94,19 @@ static void head_panels_as(const HeadPanels& p) {
   }
 }
 
+template <class D>
 static void head_panels(const HeadPanels& p) {
-  if (p.pooling == kSumPooling) return head_panels_as<kSumPooling, false>(p);
-  if (p.pooling == kSumLog1pPooling) return head_panels_as<kSumLog1pPooling, false>(p);
-  if (p.argmax != nullptr) return head_panels_as<kMaxPooling, true>(p);
-  head_panels_as<kMaxPooling, false>(p);
+  if (p.pooling == kSumPooling) return head_panels_as<D, kSumPooling, false>(p);
+  if (p.pooling == kSumLog1pPooling) return head_panels_as<D, kSumLog1pPooling, false>(p);
+  if (p.argmax != nullptr) return head_panels_as<D, kMaxPooling, true>(p);
+  head_panels_as<D, kMaxPooling, false>(p);
+}
+
+template <class D>
+static int64_t block_bytes(int K) {
+  return D::block_size(K) * static_cast<int64_t>(sizeof(typename D::Block));
+}
+template <class D>
+static int64_t panel_bytes(int K) {
+  return D::panel_size(K) * static_cast<int64_t>(sizeof(typename D::Panel));
 }

@@ -5,8 +5,9 @@
 namespace fles::cpu {
 
 struct Product {
-  const float* blocks;  // (rows, inner) packed by pack_block or pack_columns
-  const float* panels;  // [columns, inner] packed by pack_weight or pack_panel
+  DataType type;
+  const uint8_t* blocks;  // (rows, inner) packed by pack_block or pack_columns
+  const uint8_t* panels;  // [columns, inner] packed by pack_weight or pack_panel
   int rows, columns, inner;
   const float* bias;      // (columns) or null
   const float* residual;  // (rows, columns) or null, may be `out`

@@ -1,47 +1,36 @@
-// The register tile: M x NR sums over K, then an epilogue on each row. Included after simd.inl.
+// The register tile: M x NR sums over K, then an epilogue on each row. Included after types.inl.
 
 template <int M>
 struct Rows {
   static constexpr int value = M;
 };
 
-// Calls row(i, sums) for i in 0..M-1 with the NV vectors of row i. a is [K / 4][MR][4], b is [K][NR], K a multiple
-// of 4.
-template <int M, class Row>
-FLES_INLINE void tile(const float* __restrict a, const float* __restrict b, int K, Row&& row) {
-  vf sums[M][NV];
+// Calls row(i, sums) for i in first..first + M - 1 of a block with the NV vectors of row i. K is a multiple of 4.
+template <class D, int M, class Row>
+FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::Panel* b, int K, Row&& row) {
+  typename D::Sum sums[M][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 2
-    for (int j = 0; j < NV; ++j) sums[i][j] = vf{};
+    for (int j = 0; j < NV; ++j) sums[i][j] = typename D::Sum{};
   }
-  for (int k = 0; k < K; k += kGroup, a += (MR - 1) * kGroup) {
-    // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
-#pragma GCC unroll 1
-    for (int g = 0; g < kGroup; ++g, ++a, b += NR) {
-      __builtin_prefetch(b + 8 * NR);
-      vf columns[NV];
-#pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) columns[j] = load(b + j * W);
+  D::template multiply<M>(a, first, b, K, sums);
 #pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) sums[i][j] += a[i * kGroup] * columns[j];
-      }
-    }
+  for (int i = 0; i < M; ++i) {
+    vf values[NV];
+    D::finish(a, b, first + i, sums[i], values);
+    row(first + i, values);
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i) row(i, sums[i]);
 }
 
 // The same for a number of rows known at run time, 1..MR: all at once, or in powers of two.
-template <class Row>
-FLES_INLINE void tile_rows(int rows, const float* a, const float* b, int K, Row&& row) {
-  if (rows == MR) return tile<MR>(a, b, K, row);
+template <class D = Float32, class Row>
+FLES_INLINE void tile_rows(int rows, const typename D::Block* a, const typename D::Panel* b, int K, Row&& row) {
+  if (rows == MR) return tile<D, MR>(a, 0, b, K, row);
   int first = 0;
   const auto part = [&](auto size) __attribute__((always_inline)) {
     if ((rows & size.value) == 0) return;
-    tile<size.value>(a + first * kGroup, b, K, [&](int i, vf(&sums)[NV]) { row(first + i, sums); });
+    tile<D, size.value>(a, first, b, K, row);
     first += size.value;
   };
   if constexpr (MR > 8) part(Rows<8>{});

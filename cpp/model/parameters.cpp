@@ -8,10 +8,14 @@
 namespace fles {
 namespace {
 
+size_t bytes_of(DataType type) {
+  return type == DataType::kFloat32 ? sizeof(float) : type == DataType::kBfloat16 ? sizeof(uint16_t) : sizeof(int8_t);
+}
+
 class Loader {
  public:
   Loader(const Backend& backend, const ModelSource& source)
-      : backend_(backend), tensors_(source.files, source.tensors) {}
+      : backend_(backend), type_(source.type), tensors_(source.files, source.tensors) {}
 
   bool has(const std::string& name) const { return tensors_.has(name); }
 
@@ -32,9 +36,10 @@ class Loader {
   std::shared_ptr<PackedMatrix> packed(const std::vector<std::string>& names, int64_t rows, int64_t K) {
     const int64_t N = rows * static_cast<int64_t>(names.size());
     const Backend& backend = backend_;
-    std::shared_ptr<PackedMatrix> matrix(backend.create_packed(backend.self, static_cast<int>(N), static_cast<int>(K)),
-                                         [&backend](PackedMatrix* m) { backend.release_packed(backend.self, m); });
-    bytes_ += static_cast<size_t>(N) * K * sizeof(float);
+    std::shared_ptr<PackedMatrix> matrix(
+        backend.create_packed(backend.self, static_cast<int>(N), static_cast<int>(K), type_),
+        [&backend](PackedMatrix* m) { backend.release_packed(backend.self, m); });
+    bytes_ += static_cast<size_t>(N) * K * bytes_of(type_);
     for (size_t i = 0; i < names.size(); ++i) {
       const TensorReader reader = tensors_.open(names[i], {rows, K});
       for_chunks(rows, K, [&](int64_t first, int64_t count, float* part) {
@@ -84,6 +89,7 @@ class Loader {
   }
 
   const Backend& backend_;
+  DataType type_;
   TensorFiles tensors_;
   size_t bytes_ = 0;
 };

@@ -24,7 +24,8 @@ struct ModelSource {
   ModelConfig config;
   std::vector<std::string> files;
   std::vector<TensorSource> tensors;
-  bool with_head = false;  // load the masked-language-model head
+  DataType type = DataType::kFloat32;  // of the matrix products
+  bool with_head = false;              // load the masked-language-model head
 };
 
 // Memory of a backend, freed with it.

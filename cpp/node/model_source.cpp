@@ -50,6 +50,7 @@ ModelSource model_source_from(const Napi::Object& object) {
   c.type_vocabulary_size = integer_at(config, "typeVocabularySize");
   c.layer_norm_eps = static_cast<float>(number_at(config, "layerNormEps"));
   c.activation = static_cast<Activation>(1 + choice_at<int>(config, "activation", {"gelu", "gelu_new", "relu"}));
+  source.type = choice_at<DataType>(object, "dtype", {"float32", "bfloat16", "int8"});
   source.with_head = flag_at(object, "withHead");
   source.files = strings_of(object.Get("files"));
   source.tensors = tensors_of(object.Get("tensors"));

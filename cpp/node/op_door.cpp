@@ -62,7 +62,9 @@ class Door {
   void weight(const char* name, const PackedMatrix*& matrix, int N, int K) {
     const std::vector<float> values = array_of<float>(object_.Get(name), name);
     check(name, static_cast<int64_t>(values.size()), int64_t{N} * K);
-    PackedMatrix* packed = backend_.create_packed(backend_.self, N, K);
+    const auto type =
+        absent("dtype") ? DataType::kFloat32 : choice_at<DataType>(object_, "dtype", {"float32", "bfloat16", "int8"});
+    PackedMatrix* packed = backend_.create_packed(backend_.self, N, K, type);
     packed_.push_back(packed);
     backend_.pack_rows(backend_.self, packed, values.data(), 0, N);
     matrix = packed;

@@ -7,6 +7,6 @@
 //   v.input("in", a.in, count)      `count` values that the op reads
 //   v.optional("bias", a.bias, count)  the same, or null
 //   v.output("out", a.out, count)   `count` values that the op writes
-//   v.weight("weight", a.weight, N, K)  a matrix packed by the backend
+//   v.weight("weight", a.weight, N, K)  a matrix packed by the backend, in the type that `dtype` names
 // The test door (node/op_door.cpp) reads arguments from JavaScript by these calls, so that an op needs no binding.
 #pragma once

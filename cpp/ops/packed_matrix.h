@@ -1,9 +1,20 @@
-// A weight matrix [N, K] in the layout that one backend's matrix products read. Made by Backend::pack, never changed.
+// A weight matrix [N, K] in the layout that one backend's matrix products read. Made by Backend::create_packed, filled
+// by Backend::pack_rows, never changed afterwards.
 #pragma once
+#include <cstdint>
+
 namespace fles {
+
+// Arithmetic of a matrix product. Inputs, sums and outputs are float32 always.
+//   bfloat16  both operands rounded to bfloat16, products and sums in float32
+//   int8      weights as whole numbers of -127..127 times one scale a row (output channel), inputs likewise with one
+//             scale a row (token), found when the row is read; the sums are exact. |x| max / 127 is the scale.
+enum class DataType : int32_t { kFloat32, kBfloat16, kInt8 };
+constexpr int kDataTypes = 3;
 
 struct PackedMatrix {
   int N = 0, K = 0;
+  DataType type = DataType::kFloat32;
   void* data = nullptr;  // owned by the backend; freed by Backend::release_packed
 };
 

@@ -187,7 +187,7 @@ std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K) {
   }
   const Backend& backend = backend_;
   auto made = std::make_shared<PackedSlot>();
-  made->matrix = {backend.create_packed(backend.self, N, K),
+  made->matrix = {backend.create_packed(backend.self, N, K, DataType::kFloat32),
                   [&backend](PackedMatrix* matrix) { backend.release_packed(backend.self, matrix); }};
   packed_bytes_ += static_cast<size_t>(N) * K * sizeof(float);
   slots_.push_back(made);

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { EncodeOptions, FLES1Encoder, FromPretrainedOptions } from '../encode/encoder';
+import { DATA_TYPES } from '../encode/options';
 import { FlesError } from '../errors';
 import type { SparseVector } from '../sparse-vector';
 import { integer, number } from './option-parsers';
@@ -31,7 +32,9 @@ export function addDeviceOptions(command: Command): Command {
   return command
     .option('--max-length <n>', 'cut texts after n tokens (default: what the model says)', integer(2, MAX_INT32))
     .option('--batch-size <n>', 'texts in one batch (default: 32); vectors do not depend on it', integer(1, 4096))
-    .addOption(new Option('--dtype <type>', 'number type of the computation').choices(['float32']).default('float32'))
+    .addOption(
+      new Option('--dtype <type>', 'number type of the computation').choices([...DATA_TYPES]).default('float32'),
+    )
     .addOption(
       new Option('--device <name>', 'where to compute; auto takes CUDA where it is present')
         .choices(['auto', 'cpu', 'cuda'])

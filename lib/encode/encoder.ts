@@ -12,6 +12,7 @@ import { inTurn, type MicroBatch, microBatches } from './batches';
 import { DenseMatrix } from './dense-matrix';
 import {
   checkPretrainedOptions,
+  type DataType,
   type EncodeOptions,
   type FromPretrainedOptions,
   type ResolvedOptions,
@@ -20,7 +21,7 @@ import {
 import { queryRows } from './query-terms';
 import { windows } from './windows';
 
-export type { Cut, Device, EncodeOptions, FromPretrainedOptions, VectorKind } from './options';
+export type { Cut, DataType, Device, EncodeOptions, FromPretrainedOptions, VectorKind } from './options';
 
 /** Texts of a stream computed together: enough to sort by length, little enough to yield often. */
 const BATCHES_A_WINDOW = 8;
@@ -41,6 +42,8 @@ export interface EncoderInfo
     | 'dense'
   > {
   device: string;
+  /** Arithmetic of the matrix products. */
+  dtype: DataType;
   /** Memory that the weights take in the native core. */
   weightBytes: number;
 }
@@ -94,6 +97,7 @@ export class FLES1Encoder {
     signal?.throwIfAborted();
     const network = await native.NativeEncoder.load({
       device: options.device ?? 'auto',
+      dtype: options.dtype ?? 'float32',
       config: spec.config,
       withHead: spec.mode === 'sparse',
       files: spec.files,
@@ -121,6 +125,7 @@ export class FLES1Encoder {
       sparse,
       dense,
       device: this.#network.device,
+      dtype: this.#options.dtype ?? 'float32',
       weightBytes: this.#network.weightBytes,
     };
   }

@@ -99,21 +99,22 @@ std::vector<Real> linear_reference(const Problem& p, Activation kind, bool with_
 class EveryLevel : public testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels = *GetParam();
+  const ProductKernels& products_of = kernels.products[static_cast<int>(DataType::kFloat32)];
 
   std::vector<float> pack_weight(const std::vector<float>& weight, int N, int K) const {
     std::vector<float> packed(int64_t{panels(N)} * kernels.NR * padded(K), 0.0f);
     // In two parts, the second first: rows may come in any order.
     const int half = N / 2;
-    kernels.pack_weight(weight.data() + int64_t{half} * K, N - half, half, K, packed.data());
-    kernels.pack_weight(weight.data(), half, 0, K, packed.data());
+    products_of.pack_weight(weight.data() + int64_t{half} * K, N - half, half, K, packed.data());
+    products_of.pack_weight(weight.data(), half, 0, K, packed.data());
     return packed;
   }
   std::vector<float> pack_input(const std::vector<float>& in, int T, int K) const {
     const int MR = kernels.MR;
     std::vector<float> packed(int64_t{(T + MR - 1) / MR} * MR * padded(K), std::numeric_limits<float>::quiet_NaN());
     for (int first = 0; first < T; first += MR) {
-      kernels.pack_block(in.data() + int64_t{first} * K, std::min(MR, T - first), K, K, 1.0f,
-                         packed.data() + int64_t{first} * padded(K));
+      products_of.pack_block(in.data() + int64_t{first} * K, std::min(MR, T - first), K, K,
+                             packed.data() + int64_t{first} * padded(K));
     }
     return packed;
   }
@@ -125,16 +126,16 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
     std::vector<float> out(int64_t{p.T} * p.N, std::numeric_limits<float>::quiet_NaN());
     for (int panel = 0; panel < panels(p.N); ++panel) {
       const int column = panel * kernels.NR;
-      kernels.linear_panels({.blocks = blocks.data(),
-                             .panels = weight.data() + int64_t{column} * padded(p.K),
-                             .rows = p.T,
-                             .columns = std::min(kernels.NR, p.N - column),
-                             .K = p.K,
-                             .bias = with_bias ? p.bias.data() + column : nullptr,
-                             .residual = with_residual ? p.residual.data() + column : nullptr,
-                             .out = out.data() + column,
-                             .ld = p.N,
-                             .activation = static_cast<int>(kind)});
+      products_of.linear_panels({.blocks = blocks.data(),
+                                 .panels = weight.data() + int64_t{column} * padded(p.K),
+                                 .rows = p.T,
+                                 .columns = std::min(kernels.NR, p.N - column),
+                                 .K = p.K,
+                                 .bias = with_bias ? p.bias.data() + column : nullptr,
+                                 .residual = with_residual ? p.residual.data() + column : nullptr,
+                                 .out = out.data() + column,
+                                 .ld = p.N,
+                                 .activation = static_cast<int>(kind)});
     }
     return out;
   }
@@ -165,19 +166,19 @@ TEST_P(EveryLevel, PackedColumnsAndPanelsMultiplyTheTransposeOfAMatrix) {
       const std::vector<float> a = random_floats((R - 1) * ld_a + T), b = random_floats((R - 1) * ld_b + N);
       std::vector<float> block(int64_t{MR} * padded(R), std::numeric_limits<float>::quiet_NaN());
       std::vector<float> panel(int64_t{NR} * padded(R), std::numeric_limits<float>::quiet_NaN());
-      kernels.pack_columns(a.data(), R, ld_a, T, block.data());
-      kernels.pack_panel(b.data(), R, ld_b, N, panel.data());
+      products_of.pack_columns(a.data(), R, ld_a, T, block.data());
+      products_of.pack_panel(b.data(), R, ld_b, N, panel.data());
       std::vector<float> out(int64_t{T} * N);
-      kernels.linear_panels({.blocks = block.data(),
-                             .panels = panel.data(),
-                             .rows = T,
-                             .columns = N,
-                             .K = R,
-                             .bias = nullptr,
-                             .residual = nullptr,
-                             .out = out.data(),
-                             .ld = N,
-                             .activation = static_cast<int>(Activation::kNone)});
+      products_of.linear_panels({.blocks = block.data(),
+                                 .panels = panel.data(),
+                                 .rows = T,
+                                 .columns = N,
+                                 .K = R,
+                                 .bias = nullptr,
+                                 .residual = nullptr,
+                                 .out = out.data(),
+                                 .ld = N,
+                                 .activation = static_cast<int>(Activation::kNone)});
       Problem p(T, N, R);
       for (int r = 0; r < R; ++r) {
         for (int t = 0; t < T; ++t) p.in[t * R + r] = a[r * ld_a + t];
@@ -252,20 +253,20 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
         const auto run = [&](std::vector<float>& out, bool with_argmax) {
           for (int panel = 0; panel < panels(V); ++panel) {
             const int column = panel * kernels.NR;
-            kernels.head_panels({.blocks = blocks.data(),
-                                 .panels = weight.data() + int64_t{column} * padded(K),
-                                 .rows = T,
-                                 .columns = std::min(kernels.NR, V - column),
-                                 .K = K,
-                                 .bias = p.bias.data() + column,
-                                 .row_text = row_text.data(),
-                                 .texts = B,
-                                 .pooling = sum ? 1 : 0,
-                                 .best = best.data(),
-                                 .best_row = with_argmax ? best_row.data() : nullptr,
-                                 .pooled = out.data() + column,
-                                 .argmax = with_argmax ? argmax.data() + column : nullptr,
-                                 .ld = V});
+            products_of.head_panels({.blocks = blocks.data(),
+                                     .panels = weight.data() + int64_t{column} * padded(K),
+                                     .rows = T,
+                                     .columns = std::min(kernels.NR, V - column),
+                                     .K = K,
+                                     .bias = p.bias.data() + column,
+                                     .row_text = row_text.data(),
+                                     .texts = B,
+                                     .pooling = sum ? 1 : 0,
+                                     .best = best.data(),
+                                     .best_row = with_argmax ? best_row.data() : nullptr,
+                                     .pooled = out.data() + column,
+                                     .argmax = with_argmax ? argmax.data() + column : nullptr,
+                                     .ld = V});
           }
         };
         run(pooled, !sum);

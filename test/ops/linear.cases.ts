@@ -1,3 +1,4 @@
+import { asMultiplied, type DataType } from '../support/data-types';
 import { erf, type OpCase, products, type Round, randomFloats } from '../support/native-ops';
 
 export type Activation = 'none' | 'gelu' | 'gelu_new' | 'relu';
@@ -69,8 +70,9 @@ function activate(x: number, activation: Activation, round: Round): number {
   }
 }
 
-export function reference(a: LinearArguments, round: Round): number[] {
-  return products(a.in, a.weight, [a.T, a.N, a.K], round).map((sum, i) => {
+export function reference(a: LinearArguments, dtype: DataType, round: Round): number[] {
+  const [input, weight] = [asMultiplied(dtype, a.in, a.K), asMultiplied(dtype, a.weight, a.K)];
+  return products(input, weight, [a.T, a.N, a.K], round).map((sum, i) => {
     const value = activate(round(sum + (a.bias?.[i % a.N] ?? 0)), a.activation, round);
     return round(value + (a.residual?.[i] ?? 0));
   });

@@ -1,27 +1,29 @@
 import { describe, expect, test } from 'vitest';
+import { type DataType, dataTypes } from '../support/data-types';
 import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
 import { cases, type LinearArguments, reference } from './linear.cases';
 
-const run = (device: string, args: LinearArguments) =>
-  runOp(device, 'linear', args, { out: unwritten(args.T * args.N) }).out;
+const run = (device: string, args: LinearArguments, dtype: DataType = 'float32') =>
+  runOp(device, 'linear', { ...args, dtype }, { out: unwritten(args.T * args.N) }).out;
 
 describe.each(devices)('linear on %s', (device) => {
-  test.each(cases)('computes $name', ({ args }) => {
+  const typed = dataTypes.flatMap((dtype) => cases.map((one) => ({ ...one, dtype })));
+
+  test.each(typed)('computes $name in $dtype', ({ args, dtype }) => {
     // The approximation of erf (Abramowitz and Stegun 7.1.26) is within 1.5e-7, times x / 2, with x below 30 here.
     const extra = args.activation === 'gelu' ? 15 * 1.5e-7 : 0;
-    expectClose(run(device, args), (round) => reference(args, round), extra);
+    expectClose(run(device, args, dtype), (round) => reference(args, dtype, round), extra);
   });
 
-  test('a row of a batch has the bits of the same row alone', () => {
+  test.each(dataTypes)('a row of a batch has the bits of the same row alone in %s', (dtype) => {
     for (const { args } of cases) {
-      const together = run(device, args);
+      const together = run(device, args, dtype);
       for (let t = 0; t < args.T; t++) {
-        const alone = run(device, {
-          ...args,
-          T: 1,
+        const own = {
           in: args.in.subarray(t * args.K, (t + 1) * args.K),
           residual: args.residual?.subarray(t * args.N, (t + 1) * args.N) ?? null,
-        });
+        };
+        const alone = run(device, { ...args, T: 1, ...own }, dtype);
         expect(alone).toEqual(together.subarray(t * args.N, (t + 1) * args.N));
       }
     }

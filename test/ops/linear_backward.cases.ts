@@ -1,3 +1,4 @@
+import { bfloat16 } from '../support/data-types';
 import { type OpCase, type Round, randomFloats } from '../support/native-ops';
 
 export interface LinearBackwardArguments {
@@ -55,28 +56,29 @@ function product(
 }
 
 /** `before` is what the accumulated gradients held. */
-export function reference(a: LinearBackwardArguments, before: number, round: Round) {
+export function reference(a: LinearBackwardArguments, dtype: 'float32' | 'bfloat16', before: number, round: Round) {
   const { T, N, K } = a;
-  const dOut = (t: number, n: number) => a.d_out[t * N + n]!;
+  const factor = dtype === 'bfloat16' ? bfloat16 : (x: number) => x;
+  const dOut = (t: number, n: number) => factor(a.d_out[t * N + n]!);
   return {
     d_in: product(
       [T, N, K],
       dOut,
-      (n, k) => a.weight[n * K + k]!,
+      (n, k) => factor(a.weight[n * K + k]!),
       () => 0,
       round,
     ),
     d_weight: product(
       [N, T, K],
       (n, t) => dOut(t, n),
-      (t, k) => a.in[t * K + k]!,
+      (t, k) => factor(a.in[t * K + k]!),
       () => before,
       round,
     ),
     d_bias: product(
       [1, T, N],
       () => 1,
-      (t, n) => dOut(t, n),
+      (t, n) => a.d_out[t * N + n]!,
       () => before,
       round,
     ),

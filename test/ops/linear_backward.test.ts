@@ -5,21 +5,28 @@ import { cases, reference } from './linear_backward.cases';
 
 const before = 0.5;
 
+const typed = (['float32', 'bfloat16'] as const).flatMap((dtype) => cases.map((one) => ({ ...one, dtype })));
+
 describe.each(devices)('linear_backward on %s', (device) => {
-  test.each(cases)('assigns d_in and adds to d_weight and d_bias: $name', ({ args }) => {
+  test.each(typed)('assigns d_in and adds to d_weight and d_bias in $dtype: $name', ({ args, dtype }) => {
     const { T, N, K } = args;
-    const out = runOp(device, 'linear_backward', args, {
-      d_in: unwritten(T * K),
-      d_weight: new Float32Array(N * K).fill(before),
-      d_bias: new Float32Array(N).fill(before),
-    });
+    const out = runOp(
+      device,
+      'linear_backward',
+      { ...args, dtype },
+      {
+        d_in: unwritten(T * K),
+        d_weight: new Float32Array(N * K).fill(before),
+        d_bias: new Float32Array(N).fill(before),
+      },
+    );
     for (const gradient of ['d_in', 'd_weight', 'd_bias'] as const) {
-      expectClose(out[gradient], (round) => reference(args, before, round)[gradient]);
+      expectClose(out[gradient], (round) => reference(args, dtype, before, round)[gradient]);
     }
   });
 
   test('gradients that are not asked for cost no inputs', () => {
-    const { args } = cases[3]!;
+    const args = { ...cases[3]!.args, dtype: 'float32' };
     const { T, N, K } = args;
     const all = runOp(device, 'linear_backward', args, { d_in: unwritten(T * K), d_weight: new Float32Array(N * K) });
     const dIn = runOp(device, 'linear_backward', { ...args, in: null }, { d_in: unwritten(T * K) });
@@ -28,7 +35,7 @@ describe.each(devices)('linear_backward on %s', (device) => {
   });
 
   test('a gradient without what it is made of is refused', () => {
-    const { args } = cases[3]!;
+    const args = { ...cases[3]!.args, dtype: 'float32' };
     const refused = { code: 'ERR_ARGUMENT_VALUE' };
     const d_in = new Float32Array(args.T * args.K);
     expect(() => native.runOp(device, 'linear_backward', { ...args, weight: null, d_in })).toThrow(

@@ -1,3 +1,4 @@
+import { asMultiplied, type DataType } from '../support/data-types';
 import { type OpCase, offsetsOf, products, type Round, randomFloats } from '../support/native-ops';
 
 type HeadPooling = 'max' | 'sum' | 'sum_log1p';
@@ -37,12 +38,13 @@ export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum', 'sum_log1p']
 ]);
 
 /** The logits of every row, (T, V). */
-export function logits(a: SparseHeadArguments, round: Round): number[] {
-  return products(a.in, a.weight, [a.T, a.V, a.C], round).map((sum, i) => round(sum + a.bias[i % a.V]!));
+export function logits(a: SparseHeadArguments, dtype: DataType, round: Round): number[] {
+  const [input, weight] = [asMultiplied(dtype, a.in, a.C), asMultiplied(dtype, a.weight, a.C)];
+  return products(input, weight, [a.T, a.V, a.C], round).map((sum, i) => round(sum + a.bias[i % a.V]!));
 }
 
-export function reference(a: SparseHeadArguments, round: Round): number[] {
-  const z = logits(a, round);
+export function reference(a: SparseHeadArguments, dtype: DataType, round: Round): number[] {
+  const z = logits(a, dtype, round);
   const pooled: number[] = [];
   for (let b = 0; b < a.B; b++) {
     for (let v = 0; v < a.V; v++) {

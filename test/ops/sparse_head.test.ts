@@ -1,15 +1,21 @@
 import { describe, expect, test } from 'vitest';
+import { type DataType, dataTypes } from '../support/data-types';
 import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
 import { cases, logits, reference, type SparseHeadArguments } from './sparse_head.cases';
 
-const run = (device: string, args: SparseHeadArguments) =>
-  runOp(device, 'sparse_head', args, { pooled: unwritten(args.B * args.V) }).pooled;
+const run = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
+  runOp(device, 'sparse_head', { ...args, dtype }, { pooled: unwritten(args.B * args.V) }).pooled;
 
-const runWithArgmax = (device: string, args: SparseHeadArguments) =>
-  runOp(device, 'sparse_head', args, {
-    pooled: unwritten(args.B * args.V),
-    argmax: new Int32Array(args.B * args.V).fill(-7),
-  });
+const runWithArgmax = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
+  runOp(
+    device,
+    'sparse_head',
+    { ...args, dtype },
+    {
+      pooled: unwritten(args.B * args.V),
+      argmax: new Int32Array(args.B * args.V).fill(-7),
+    },
+  );
 
 /** Values of texts with tokens; an empty text has no number to compare. */
 function ofTextsWithTokens<T extends { filter(keep: (value: number, i: number) => boolean): T }>(
@@ -22,12 +28,13 @@ function ofTextsWithTokens<T extends { filter(keep: (value: number, i: number) =
   });
 }
 
-const withMax = cases.filter(({ args }) => args.pooling === 'max');
+const typed = dataTypes.flatMap((dtype) => cases.map((one) => ({ ...one, dtype })));
+const withMax = typed.filter(({ args }) => args.pooling === 'max');
 
 describe.each(devices)('sparse_head on %s', (device) => {
-  test.each(cases)('pools $name', ({ args }) => {
-    const pooled = run(device, args);
-    expectClose(ofTextsWithTokens(args, pooled), (round) => ofTextsWithTokens(args, reference(args, round)));
+  test.each(typed)('pools $name in $dtype', ({ args, dtype }) => {
+    const pooled = run(device, args, dtype);
+    expectClose(ofTextsWithTokens(args, pooled), (round) => ofTextsWithTokens(args, reference(args, dtype, round)));
   });
 
   test('a text without tokens gets -infinity (max) or 0 (sum), and argmax -1', () => {
@@ -44,11 +51,11 @@ describe.each(devices)('sparse_head on %s', (device) => {
     }
   });
 
-  test.each(withMax)('argmax is the lowest row of the largest logit: $name', ({ args }) => {
-    const { pooled, argmax } = runWithArgmax(device, args);
-    expect(pooled, 'argmax changes nothing').toEqual(run(device, args));
+  test.each(withMax)('argmax is the lowest row of the largest logit: $name in $dtype', ({ args, dtype }) => {
+    const { pooled, argmax } = runWithArgmax(device, args, dtype);
+    expect(pooled, 'argmax changes nothing').toEqual(run(device, args, dtype));
     // Rows with the same input have the same logits to the bit, so the lowest of equal rows is the one expected here.
-    const z = logits(args, (x) => x);
+    const z = logits(args, dtype, (x) => x);
     for (let b = 0; b < args.B; b++) {
       const rows = Array.from({ length: args.offsets[b + 1]! - args.offsets[b]! }, (_, i) => args.offsets[b]! + i);
       if (rows.length === 0) continue;
@@ -59,14 +66,14 @@ describe.each(devices)('sparse_head on %s', (device) => {
     }
   });
 
-  test('a text of a batch has the bits of the same text alone', () => {
+  test.each(dataTypes)('a text of a batch has the bits of the same text alone in %s', (dtype) => {
     for (const { args } of cases) {
-      const together = run(device, args);
+      const together = run(device, args, dtype);
       for (let b = 0; b < args.B; b++) {
         const [first, end] = [args.offsets[b]!, args.offsets[b + 1]!];
         const input = args.in.subarray(first * args.C, end * args.C);
         const alone = { ...args, B: 1, T: end - first, in: input, offsets: Int32Array.of(0, end - first) };
-        expect(run(device, alone)).toEqual(together.subarray(b * args.V, (b + 1) * args.V));
+        expect(run(device, alone, dtype)).toEqual(together.subarray(b * args.V, (b + 1) * args.V));
       }
     }
   });

@@ -1,0 +1,220 @@
+// Packing of weights and inputs, for each type. Included after tile.inl.
+
+static uint16_t bfloat16_of(float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+// Calls write(panel, column in the panel, row) for each of the weight's rows first..first + count - 1.
+template <class D, class Write>
+FLES_INLINE void for_weight_rows(const float* rows, int count, int first, int K, void* packed, Write&& write) {
+  for (int r = 0; r < count; ++r) {
+    const int n = first + r;
+    write(static_cast<typename D::Panel*>(packed) + n / NR * D::panel_size(K), n % NR, rows + int64_t{r} * K);
+  }
+}
+
+static void pack_weight_float32(const float* rows, int count, int first, int K, void* packed) {
+  for_weight_rows<Float32>(rows, count, first, K, packed, [&](float* panel, int column, const float* from) {
+    float* to = panel + column;
+    for (int k = 0; k < K; ++k) to[int64_t{k} * NR] = from[k];
+    for (int k = K; k < padded(K); ++k) to[int64_t{k} * NR] = 0.0f;
+  });
+}
+
+static void pack_weight_bfloat16(const float* rows, int count, int first, int K, void* packed) {
+  for_weight_rows<Bfloat16>(rows, count, first, K, packed, [&](uint16_t* panel, int column, const float* from) {
+    constexpr int kStep = Bfloat16::kStep;
+    uint16_t* to = panel + column * kStep;
+    for (int k = 0; k < padded(K); ++k)
+      to[int64_t{k / kStep} * NR * kStep + k % kStep] = k < K ? bfloat16_of(from[k]) : 0;
+  });
+}
+
+static void pack_weight_int8(const float* rows, int count, int first, int K, void* packed) {
+  for_weight_rows<Int8>(rows, count, first, K, packed, [&](uint8_t* panel, int column, const float* from) {
+    float largest = 0.0f;
+    for (int k = 0; k < K; ++k) largest = __builtin_fmaxf(largest, __builtin_fabsf(from[k]));
+    reinterpret_cast<float*>(panel)[column] = largest / 127.0f;
+    const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+    uint8_t* to = panel + Int8::kPanelHeader + column * kStep;
+    for (int k = 0; k < padded(K); ++k) {
+      const int value = k < K ? static_cast<int>(__builtin_rintf(from[k] * inverse)) : 0;
+      to[int64_t{k / kStep} * NR * kStep + k % kStep] = static_cast<uint8_t>(value + kWeightOffset);
+    }
+  });
+}
+
+// A block of float32 whose values pass through `convert`.
+template <class Convert>
+FLES_INLINE void pack_groups(const float* in, int rows, int64_t ld, int K, float* block, Convert&& convert) {
+  const int whole = K / kGroup * kGroup;
+  for (int k = 0; k < whole; k += kGroup) {
+    float* to = block + int64_t{k} * MR;
+    for (int i = 0; i < rows; ++i) {
+      const group values = *reinterpret_cast<const group_unaligned*>(in + i * ld + k);
+      *reinterpret_cast<group_unaligned*>(to + i * kGroup) = convert(values);
+    }
+    for (int i = rows * kGroup; i < MR * kGroup; ++i) to[i] = 0.0f;
+  }
+  if (whole == K) return;
+  float* to = block + int64_t{whole} * MR;
+  for (int i = 0; i < MR; ++i) {
+    group values = {};
+    for (int g = 0; i < rows && whole + g < K; ++g) values[g] = in[i * ld + whole + g];
+    *reinterpret_cast<group_unaligned*>(to + i * kGroup) = convert(values);
+  }
+}
+
+static void pack_block(const float* in, int rows, int64_t ld, int K, float scale, float* block) {
+  pack_groups(in, rows, ld, K, block, [&](group values) { return values * scale; });
+}
+
+static void pack_block_float32(const float* in, int rows, int64_t ld, int K, void* block) {
+  pack_block(in, rows, ld, K, 1.0f, static_cast<float*>(block));
+}
+
+FLES_INLINE group round_group(group x) {
+  typedef uint32_t bits4 __attribute__((vector_size(16)));
+  const auto bits = reinterpret_cast<bits4>(x);
+  return reinterpret_cast<group>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+}
+
+static void pack_block_bfloat16(const float* in, int rows, int64_t ld, int K, void* block) {
+#if defined(FLES_BFLOAT16_DOT)
+  auto* to = static_cast<uint16_t*>(block);
+  for (int i = 0; i < MR; ++i) {
+    for (int k = 0; k < padded(K); k += W) {
+      vf values = vf{};
+      if (i < rows && k + W <= K) {
+        values = load(in + i * ld + k);
+      } else {
+        for (int j = 0; i < rows && k + j < K; ++j) values[j] = in[i * ld + k + j];
+      }
+      const vi rounded = round_bfloat16(values);
+      const auto narrow = __builtin_convertvector(rounded >> 16, half_shorts);
+      for (int j = 0; j < W && k + j < padded(K); j += 2) {
+        __builtin_memcpy(to + (int64_t{(k + j) / 2} * MR + i) * 2, reinterpret_cast<const int16_t*>(&narrow) + j, 4);
+      }
+    }
+  }
+#else
+  pack_groups(in, rows, ld, K, static_cast<float*>(block), [](group values) { return round_group(values); });
+#endif
+}
+
+FLES_INLINE float largest_of(const float* in, int K) {
+  vf largest = vf{};
+  const int whole = K / W * W;
+  for (int k = 0; k < whole; k += W) {
+    const vf x = load(in + k);
+    largest = max(largest, max(x, -x));
+  }
+  float result = max_lanes(largest);
+  for (int k = whole; k < K; ++k) result = __builtin_fmaxf(result, __builtin_fabsf(in[k]));
+  return result;
+}
+
+// The nearest whole number of each lane, |x| < 2^22.
+FLES_INLINE vi nearest(vf x, vf scale) {
+  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer that its low bits hold
+  vf scaled = x * scale;
+  // The product is rounded by itself: fused with the sum, it could round to another integer than on other levels.
+#if defined(__x86_64__)
+  asm("" : "+x"(scaled));
+#elif defined(__aarch64__)
+  asm("" : "+w"(scaled));
+#endif
+  return reinterpret_cast<vi>(scaled + magic) - 0x4B400000;
+}
+
+static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* block) {
+  auto* base = static_cast<uint8_t*>(block);
+  auto* scales = static_cast<float*>(block);
+  for (int i = 0; i < MR; ++i) {
+    const float* from = in + i * ld;
+    const float largest = i < rows ? largest_of(from, K) : 0.0f;
+    const vf inverse = splat(largest > 0.0f ? 127.0f / largest : 0.0f);
+    scales[i] = largest / 127.0f;
+    vi sum = vi{};
+    uint8_t* to = base + Int8::kBlockHeader + i * Int8::kLane;
+    for (int k = 0; k < padded(K); k += W) {
+      vf values = vf{};
+      if (i < rows && k + W <= K) {
+        values = load(from + k);
+      } else {
+        for (int j = 0; i < rows && k + j < K; ++j) values[j] = from[k + j];
+      }
+      const vi whole = nearest(values, inverse);
+      if constexpr (kStep == 4) {
+        sum += whole;
+        const auto narrow = __builtin_convertvector(whole, quarter_bytes);
+        for (int j = 0; j < W && k + j < padded(K); j += 4, to += MR * Int8::kLane) {
+          __builtin_memcpy(to, reinterpret_cast<const int8_t*>(&narrow) + j, 4);
+        }
+      } else {
+        const auto narrow = __builtin_convertvector(whole, half_shorts);
+        for (int j = 0; j < W && k + j < padded(K); j += 2, to += MR * Int8::kLane) {
+          __builtin_memcpy(to, reinterpret_cast<const int16_t*>(&narrow) + j, 4);
+        }
+      }
+    }
+    int32_t total = 0;
+    for (int j = 0; j < W; ++j) total += sum[j];
+    __builtin_memcpy(scales + MR + i, &total, sizeof total);
+  }
+}
+
+static void pack_columns_float32(const float* in, int rows, int64_t ld, int count, void* to) {
+  auto* block = static_cast<float*>(to);
+  for (int r = 0; r < padded(rows); r += kGroup, block += MR * kGroup) {
+    for (int g = 0; g < kGroup; ++g) {
+      const float* row = in + (r + g) * ld;
+      for (int i = 0; i < MR; ++i) block[i * kGroup + g] = r + g < rows && i < count ? row[i] : 0.0f;
+    }
+  }
+}
+
+static void pack_columns_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
+#if defined(FLES_BFLOAT16_DOT)
+  auto* block = static_cast<uint16_t*>(to);
+  for (int r = 0; r < padded(rows); r += 2, block += MR * 2) {
+    for (int g = 0; g < 2; ++g) {
+      const float* row = in + (r + g) * ld;
+      for (int i = 0; i < MR; ++i) block[i * 2 + g] = r + g < rows && i < count ? bfloat16_of(row[i]) : 0;
+    }
+  }
+#else
+  pack_columns_float32(in, rows, ld, count, to);
+  auto* block = static_cast<float*>(to);
+  for (int64_t i = 0; i < Bfloat16::block_size(rows); i += kGroup) {
+    auto* values = reinterpret_cast<group_unaligned*>(block + i);
+    *values = round_group(*values);
+  }
+#endif
+}
+
+static void pack_panel_float32(const float* in, int rows, int64_t ld, int count, void* to) {
+  auto* panel = static_cast<float*>(to);
+  for (int r = 0; r < rows; ++r) {
+    vf values[NV];
+    load_row(in + r * ld, values, count);
+    for (int j = 0; j < NV; ++j) store(panel + int64_t{r} * NR + j * W, values[j]);
+  }
+  for (int64_t i = int64_t{rows} * NR; i < int64_t{padded(rows)} * NR; ++i) panel[i] = 0.0f;
+}
+
+static void pack_panel_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
+  constexpr int kStep = Bfloat16::kStep;
+  auto* panel = static_cast<uint16_t*>(to);
+  for (int r = 0; r < padded(rows); ++r) {
+    vf values[NV] = {};
+    if (r < rows) load_row(in + r * ld, values, count);
+    uint16_t* row = panel + int64_t{r / kStep} * NR * kStep + r % kStep;
+    for (int j = 0; j < NV; ++j) {
+      const vi rounded = round_bfloat16(values[j]) >> 16;
+      for (int i = 0; i < W; ++i) row[(j * W + i) * kStep] = static_cast<uint16_t>(rounded[i]);
+    }
+  }
+}

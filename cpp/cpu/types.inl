@@ -1,0 +1,225 @@
+// The three arithmetics of matrix products: how each stores a block and a panel, and its inner loop over K. Included
+// after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector extensions cannot say.
+
+typedef uint32_t vu __attribute__((vector_size(FLES_VECTOR_BYTES)));
+typedef int8_t half_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
+typedef int8_t half_bytes_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES / 2), aligned(1), may_alias));
+typedef int16_t vh __attribute__((vector_size(FLES_VECTOR_BYTES)));
+typedef int8_t quarter_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 4)));
+typedef int16_t half_shorts __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
+
+FLES_INLINE vi load_bits(const void* p) { return *static_cast<const vi_unaligned*>(p); }
+FLES_INLINE vi splat_bits(int32_t x) { return x - vi{}; }
+FLES_INLINE int32_t bits_at(const void* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, sizeof bits);
+  return bits;
+}
+
+struct Float32 {
+  using Block = float;  // [K / 4][MR][4]
+  using Panel = float;  // [K][NR]
+  using Sum = vf;
+  static constexpr int64_t block_size(int K) { return int64_t{padded(K)} * MR; }
+  static constexpr int64_t panel_size(int K) { return int64_t{padded(K)} * NR; }
+
+  template <int M>
+  FLES_INLINE void multiply(const float* __restrict a, int first, const float* __restrict b, int K, vf (&sums)[M][NV]) {
+    a += first * kGroup;
+    for (int k = 0; k < K; k += kGroup, a += (MR - 1) * kGroup) {
+      // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
+#pragma GCC unroll 1
+      for (int g = 0; g < kGroup; ++g, ++a, b += NR) {
+        __builtin_prefetch(b + 8 * NR);
+        vf columns[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) columns[j] = load(b + j * W);
+#pragma GCC unroll 16
+        for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 2
+          for (int j = 0; j < NV; ++j) sums[i][j] += a[i * kGroup] * columns[j];
+        }
+      }
+    }
+  }
+  FLES_INLINE void finish(const float*, const float*, int, vf (&sums)[NV], vf (&out)[NV]) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) out[j] = sums[j];
+  }
+};
+
+// Nearest bfloat16, ties to even, in the upper half of each lane; the lower half is zero.
+FLES_INLINE vi round_bfloat16(vf x) {
+  const auto bits = reinterpret_cast<vu>(x);
+  return reinterpret_cast<vi>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+}
+
+#if defined(__AVX512BF16__)
+#define FLES_BFLOAT16_DOT 1
+FLES_INLINE vf dot_bfloat16(vf sums, vi a, vi b) {
+  return (vf)_mm512_dpbf16_ps((__m512)sums, (__m512bh)a, (__m512bh)b);
+}
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#define FLES_BFLOAT16_DOT 1
+FLES_INLINE vf dot_bfloat16(vf sums, vi a, vi b) {
+  return (vf)vbfdotq_f32((float32x4_t)sums, (bfloat16x8_t)a, (bfloat16x8_t)b);
+}
+#endif
+
+// W values of bfloat16 as float32.
+FLES_INLINE vf widen_bfloat16(const uint16_t* p) {
+#if FLES_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  return reinterpret_cast<vf>(
+      (vi)_mm512_maskz_cvtepu16_epi32(0xFFFF, _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p))) << 16);
+#elif FLES_VECTOR_BYTES == 32 && defined(__AVX2__)
+  return reinterpret_cast<vf>((vi)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(p))) << 16);
+#else
+  typedef uint16_t half_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES / 2), aligned(2), may_alias));
+  typedef uint16_t half __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
+  return reinterpret_cast<vf>(__builtin_convertvector(half(*reinterpret_cast<const half_unaligned*>(p)), vu) << 16);
+#endif
+}
+
+struct Bfloat16 {
+  using Panel = uint16_t;  // [K / kStep][NR][kStep]
+  using Sum = vf;
+  static constexpr int64_t panel_size(int K) { return int64_t{padded(K)} * NR; }
+  static constexpr int64_t block_size(int K) { return int64_t{padded(K)} * MR; }
+#if defined(FLES_BFLOAT16_DOT)
+  using Block = uint16_t;  // [K / 2][MR][2]
+  static constexpr int kStep = 2;
+
+  template <int M>
+  FLES_INLINE void multiply(const uint16_t* __restrict a, int first, const uint16_t* __restrict b, int K,
+                            vf (&sums)[M][NV]) {
+    a += first * 2;
+    for (int k = 0; k < K; k += 2, a += MR * 2, b += NR * 2) {
+      __builtin_prefetch(b + 16 * NR);
+      vi columns[NV];
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) columns[j] = load_bits(b + j * 2 * W);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        const vi row = splat_bits(bits_at(a + i * 2));
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) sums[i][j] = dot_bfloat16(sums[i][j], row, columns[j]);
+      }
+    }
+  }
+#else
+  using Block = float;  // [K / 4][MR][4], rounded: without the instruction the weights are widened as they are read
+  static constexpr int kStep = 1;
+
+  template <int M>
+  FLES_INLINE void multiply(const float* __restrict a, int first, const uint16_t* __restrict b, int K,
+                            vf (&sums)[M][NV]) {
+    a += first * kGroup;
+    for (int k = 0; k < K; k += kGroup, a += (MR - 1) * kGroup) {
+#pragma GCC unroll 1
+      for (int g = 0; g < kGroup; ++g, ++a, b += NR) {
+        __builtin_prefetch(b + 16 * NR);
+        vf columns[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) columns[j] = widen_bfloat16(b + j * W);
+#pragma GCC unroll 16
+        for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 2
+          for (int j = 0; j < NV; ++j) sums[i][j] += a[i * kGroup] * columns[j];
+        }
+      }
+    }
+  }
+#endif
+  FLES_INLINE void finish(const Block*, const uint16_t*, int, vf (&sums)[NV], vf (&out)[NV]) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) out[j] = sums[j];
+  }
+};
+
+// sums += a b over the whole numbers of a lane: four of 8 bits where there is an instruction for that, else two that
+// were widened to 16 bits. kWeightOffset is added to weights that the instruction takes as unsigned, and is taken back
+// by the sum of the input's row.
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+constexpr int kStep = 4;
+constexpr int kWeightOffset = 128;
+#if defined(__AVX512VNNI__)
+FLES_INLINE vi dot_int8(vi sums, vi a, vi b) { return (vi)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)b, (__m512i)a); }
+#else
+FLES_INLINE vi dot_int8(vi sums, vi a, vi b) {
+  return (vi)_mm256_dpbusd_avx_epi32((__m256i)sums, (__m256i)b, (__m256i)a);
+}
+#endif
+#elif defined(__ARM_FEATURE_DOTPROD)
+constexpr int kStep = 4;
+constexpr int kWeightOffset = 0;
+FLES_INLINE vi dot_int8(vi sums, vi a, vi b) { return (vi)vdotq_s32((int32x4_t)sums, (int8x16_t)b, (int8x16_t)a); }
+#else
+constexpr int kStep = 2;
+constexpr int kWeightOffset = 0;
+FLES_INLINE vi dot_int8(vi sums, vi a, vi b) {
+#if FLES_VECTOR_BYTES == 64 && defined(__AVX512BW__)
+  return sums + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif FLES_VECTOR_BYTES == 32 && defined(__AVX2__)
+  return sums + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif FLES_VECTOR_BYTES == 16 && defined(__SSE2__)
+  return sums + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+  return sums + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+#endif
+
+// The weights of one step, a lane a column.
+FLES_INLINE vi load_weights(const uint8_t* p) {
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
+  return load_bits(p);
+#elif FLES_VECTOR_BYTES == 64 && defined(__AVX512BW__)
+  return (vi)_mm512_maskz_cvtepi8_epi16(0xFFFFFFFF, _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p)));
+#elif FLES_VECTOR_BYTES == 32 && defined(__AVX2__)
+  return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(p)));
+#else
+  return reinterpret_cast<vi>(
+      __builtin_convertvector(half_bytes(*reinterpret_cast<const half_bytes_unaligned*>(p)), vh));
+#endif
+}
+
+struct Int8 {
+  // Scales of the MR rows and sums of their values, then values [K / kStep][MR][kStep], of 16 bits where kStep is 2.
+  using Block = uint8_t;
+  using Panel = uint8_t;  // scales of the NR columns, then values [K / kStep][NR][kStep]
+  using Sum = vi;
+  static constexpr int kLane = 4;  // bytes of a row's values in one step
+  static constexpr int kBlockHeader = MR * 8;
+  static constexpr int kPanelHeader = NR * 4;
+  static constexpr int64_t block_size(int K) { return kBlockHeader + int64_t{padded(K)} / kStep * MR * kLane; }
+  static constexpr int64_t panel_size(int K) { return kPanelHeader + int64_t{padded(K)} * NR; }
+
+  template <int M>
+  FLES_INLINE void multiply(const uint8_t* __restrict a, int first, const uint8_t* __restrict b, int K,
+                            vi (&sums)[M][NV]) {
+    a += kBlockHeader + first * kLane;
+    b += kPanelHeader;
+    for (int k = 0; k < K; k += kStep, a += MR * kLane, b += NR * kStep) {
+      __builtin_prefetch(b + 16 * kStep * NR);
+      vi columns[NV];
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) columns[j] = load_weights(b + j * W * kStep);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        const vi row = splat_bits(bits_at(a + i * kLane));
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) sums[i][j] = dot_int8(sums[i][j], row, columns[j]);
+      }
+    }
+  }
+  FLES_INLINE void finish(const uint8_t* a, const uint8_t* b, int row, vi (&sums)[NV], vf (&out)[NV]) {
+    const auto* scales = reinterpret_cast<const float*>(a);
+    const float scale = scales[row];
+    const int32_t offset = kWeightOffset * bits_at(scales + MR + row);
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) {
+      out[j] =
+          __builtin_convertvector(sums[j] - offset, vf) * (scale * load(reinterpret_cast<const float*>(b) + j * W));
+    }
+  }
+};

@@ -4,7 +4,7 @@
 typedef uint32_t vu __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef int8_t half_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
 typedef int8_t half_bytes_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES / 2), aligned(1), may_alias));
-typedef int16_t vh __attribute__((vector_size(FLES_VECTOR_BYTES)));
+typedef int16_t shorts __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef int8_t quarter_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 4)));
 typedef int16_t half_shorts __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
 
@@ -179,7 +179,7 @@ FLES_INLINE vi load_weights(const uint8_t* p) {
   return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(p)));
 #else
   return reinterpret_cast<vi>(
-      __builtin_convertvector(half_bytes(*reinterpret_cast<const half_bytes_unaligned*>(p)), vh));
+      __builtin_convertvector(half_bytes(*reinterpret_cast<const half_bytes_unaligned*>(p)), shorts));
 #endif
 }
 

@@ -122,10 +122,11 @@ void through_logits(void* self, State& state, const SparseHeadBackward& a) {
       const int rows = std::min(kernels.NR, terms - row);
       // Columns beyond the last are multiplied too: they must be numbers.
       if (rows < kernels.NR) std::fill(packed + p * panel, packed + (p + 1) * panel, 0.0f);
-      kernels.pack_weight(weight + int64_t{row} * a.C, rows, row, a.C, packed);
+      state.products(DataType::kFloat32).pack_weight(weight + int64_t{row} * a.C, rows, row, a.C, packed);
     });
-    multiply(state, {.blocks = pack_input(state, a.in, a.T, a.C),
-                     .panels = packed,
+    multiply(state, {.type = DataType::kFloat32,
+                     .blocks = pack_input(state, DataType::kFloat32, a.in, a.T, a.C),
+                     .panels = reinterpret_cast<const uint8_t*>(packed),
                      .rows = a.T,
                      .columns = terms,
                      .inner = a.C,
@@ -146,7 +147,8 @@ void through_logits(void* self, State& state, const SparseHeadBackward& a) {
                            .d_bias = a.d_bias + first,
                            .T = a.T,
                            .N = terms,
-                           .K = a.C});
+                           .K = a.C,
+                           .type = DataType::kFloat32});
     if (first == 0) continue;
     constexpr int64_t kValues = 1 << 14;
     const int64_t count = int64_t{a.T} * a.C;

@@ -4,6 +4,7 @@ import { encodeCommand } from './encode';
 import { evalCommand } from './eval';
 import { indexCommand } from './index-command';
 import { infoCommand } from './info';
+import { mineCommand } from './mine-command';
 import { presetsCommand } from './presets-command';
 import { searchCommand } from './search';
 import { EXIT, exitCode, formatError, Session } from './terminal';
@@ -44,7 +45,7 @@ function createProgram(session: Session): Command {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError(false)
     .addHelpText('after', '\n`fles help <command>` shows the options of a command and an example.');
-  const commands = [encodeCommand, indexCommand, searchCommand, evalCommand, infoCommand, presetsCommand];
+  const commands = [encodeCommand, indexCommand, searchCommand, evalCommand, mineCommand, infoCommand, presetsCommand];
   for (const create of commands) program.addCommand(create(session));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({

@@ -12,5 +12,7 @@ export {
   type LeakReport,
   type TestSet,
 } from './leaks';
+export { type FoundDocument, type MinedExample, type MineOptions, mineNegatives, type Search } from './mine';
 export { type OpenPairsOptions, openPairs } from './open-pairs';
 export type { DocumentPool, PairSource, TrainingExample, TrainingText } from './pair-source';
+export { bm25Search, encoderSearch, type OpenSearch, runSearch, type SearchOptions } from './searches';

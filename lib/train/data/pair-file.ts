@@ -26,7 +26,7 @@ export interface PairFileOptions extends ScanOptions {
  * Examples that hold their texts, one a line. Takes 16 MiB, and 5 to 11 bytes a different pair of query and positive.
  *
  * - JSON lines: `{"query": ..., "positive": ..., "negatives": [...]}`, and if there are some, a teacher's `scores` of the positive
- *   and of each negative. Other fields are ignored.
+ *   and of each negative (null for none). Other fields are ignored.
  * - Columns between tabs: query, positive and any number of negatives, the same number on every line (MS MARCO's
  *   triples.train.small.tsv has one).
  */
@@ -158,11 +158,14 @@ function listOf({ value, where }: JsonLine, field: string): unknown[] {
 }
 
 function scoresOf(scores: unknown[], count: number, where: string): Float32Array {
-  const isScore = (score: unknown) => typeof score === 'number' && Number.isFinite(Math.fround(score));
-  if (scores.length === count && scores.every(isScore)) return Float32Array.from(scores as number[]);
+  const isScore = (score: unknown) =>
+    score === null || (typeof score === 'number' && Number.isFinite(Math.fround(score)));
+  if (scores.length === count && scores.every(isScore)) {
+    return Float32Array.from(scores as (number | null)[], (score) => score ?? Number.NaN);
+  }
   throw new FlesError(
     'ERR_RECORD_FIELD',
-    `${where} field "scores" is ${JSON.stringify(scores).slice(0, 60)}, expected ${count} numbers: of the positive and of each negative`,
+    `${where} field "scores" is ${JSON.stringify(scores).slice(0, 60)}, expected ${count} numbers: of the positive and of each negative, null for none`,
   );
 }
 

@@ -25,6 +25,8 @@ export interface DocumentPool {
   readonly size: number;
   /** The documents of these numbers, each in 0..size-1, in the order asked. */
   documents(numbers: readonly number[]): Promise<TrainingText[]>;
+  /** The number of the document with an id, -1 when there is none; absent where documents have no ids. */
+  find?(id: string): number;
 }
 
 /**

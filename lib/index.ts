@@ -27,3 +27,4 @@ export type { ModelSpec, NetworkConfig, Pooling, QueryKind, TensorPlace } from '
 export { SparseMatrix } from './sparse-matrix';
 export { type SharedTerm, SparseVector } from './sparse-vector';
 export { type TokenBatch, type TokenizeOptions, Tokenizer } from './text/tokenizer';
+export * from './train/data';

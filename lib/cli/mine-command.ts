@@ -4,7 +4,6 @@ import { Command, Option } from 'commander';
 import { FlesError } from '../errors';
 import { readRun } from '../eval/trec';
 import { type MinedExample, type MineOptions, mineNegatives } from '../train/data/mine';
-import { openPairs } from '../train/data/open-pairs';
 import type { PairSource } from '../train/data/pair-source';
 import { bm25Search, encoderSearch, type OpenSearch, runSearch } from '../train/data/searches';
 import {
@@ -17,14 +16,10 @@ import {
 import { addRequired, integer, number } from './option-parsers';
 import { checkOutputPath, isSpecialFile, writeOutput, writeStdout } from './output';
 import type { Session } from './terminal';
+import { addDataOptions, type DataOptions, exampleLine, openData } from './training-data';
 
-interface Options extends EncoderOptions, MineOptions {
-  data: string[];
+interface Options extends EncoderOptions, MineOptions, DataOptions {
   output: string;
-  split?: string;
-  corpus?: string;
-  queries?: string;
-  qrels?: string;
   model?: string;
   run?: string;
   scores?: boolean;
@@ -48,12 +43,8 @@ export function mineCommand(session: Session): Command {
     .description(
       'Gives training examples negatives that a search ranks high and that are not known to answer the query, and writes them as JSON lines: {"query", "positive", "negatives"}, with "ids" where texts have some. The search is BM25, a model (--model) or a run made elsewhere (--run).',
     );
-  addRequired(command, '--data <paths...>', 'training data, in any form that fles train takes');
+  addDataOptions(command);
   addRequired(command, '--output <file>', 'where the examples go; - for standard output')
-    .option('--split <name>', 'judgements to use of a folder in BEIR layout (default: train)')
-    .option('--corpus <file>', 'documents: passages of id triples, or more texts to find negatives among')
-    .option('--queries <file>', 'queries of id triples (default: queries.train.tsv beside them)')
-    .option('--qrels <file>', 'judgements of id triples (default: qrels.train.tsv beside them)')
     .option('--model <dir or hub id>', 'search with this model, sparse or dense')
     .option('--run <file>', 'take what a run in the six columns of TREC has found')
     .option('--count <n>', 'negatives of an example', integer(1, 1000), 7)
@@ -93,15 +84,7 @@ async function mine(options: Options, command: Command, session: Session): Promi
   await checkOutputPath(output);
   const streamed = output === '-' || (await isSpecialFile(output));
   const { signal } = session;
-  const opening = session.progress('open', 'bytes');
-  let source: PairSource;
-  try {
-    const onProgress = opening.update.bind(opening);
-    source = await openPairs(data, { ...options, signal, onProgress });
-  } finally {
-    opening.stop();
-  }
-  for (const note of source.notes) session.note(note);
+  const source = await openData(data, options, session);
   const open: OpenSearch[] = [];
   const tally: Tally = { examples: 0, negatives: 0, incomplete: 0, without: 0, positivesNotFound: 0 };
   try {
@@ -158,28 +141,18 @@ async function openSearch(
 
 async function* lines(
   mined: AsyncIterable<MinedExample>,
-  { count, scores: withScores }: Options,
+  { count, scores: withScores = false }: Options,
   tally: Tally,
   onLine: () => void,
 ): AsyncGenerator<string> {
-  for await (const { query, positive, negatives, scores } of mined) {
+  for await (const example of mined) {
+    const found = example.negatives.length;
     tally.examples++;
-    tally.negatives += negatives.length;
-    if (negatives.length < count) tally.incomplete++;
-    if (negatives.length === 0) tally.without++;
-    if (Number.isNaN(scores[0])) tally.positivesNotFound++;
-    const ids = query.id !== undefined && {
-      ids: { query: query.id, positive: positive.id, negatives: negatives.map(({ id }) => id) },
-    };
-    const example = {
-      query: query.text,
-      positive: positive.text,
-      negatives: negatives.map(({ text }) => text),
-      // JSON has no NaN: null stands for the score of a positive that was not found.
-      ...(withScores && { scores: Array.from(scores) }),
-      ...ids,
-    };
-    yield `${JSON.stringify(example)}\n`;
+    tally.negatives += found;
+    if (found < count) tally.incomplete++;
+    if (found === 0) tally.without++;
+    if (Number.isNaN(example.scores[0])) tally.positivesNotFound++;
+    yield exampleLine(example, withScores);
     onLine();
   }
   if (tally.negatives === 0) {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../version';
+import { dataCommand } from './data-command';
 import { encodeCommand } from './encode';
 import { evalCommand } from './eval';
 import { indexCommand } from './index-command';
@@ -45,7 +46,16 @@ function createProgram(session: Session): Command {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError(false)
     .addHelpText('after', '\n`fles help <command>` shows the options of a command and an example.');
-  const commands = [encodeCommand, indexCommand, searchCommand, evalCommand, mineCommand, infoCommand, presetsCommand];
+  const commands = [
+    encodeCommand,
+    indexCommand,
+    searchCommand,
+    evalCommand,
+    dataCommand,
+    mineCommand,
+    infoCommand,
+    presetsCommand,
+  ];
   for (const create of commands) program.addCommand(create(session));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({

@@ -10,9 +10,10 @@ export {
   type LeakKind,
   type LeakOptions,
   type LeakReport,
+  readTestSet,
   type TestSet,
 } from './leaks';
 export { type FoundDocument, type MinedExample, type MineOptions, mineNegatives, type Search } from './mine';
 export { type OpenPairsOptions, openPairs } from './open-pairs';
 export type { DocumentPool, PairSource, TrainingExample, TrainingText } from './pair-source';
-export { bm25Search, encoderSearch, type OpenSearch, runSearch, type SearchOptions } from './searches';
+export { bm25Search, encoderSearch, type MineSearchOptions, type OpenSearch, runSearch } from './searches';

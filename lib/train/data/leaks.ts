@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import { checkNumber } from '../../check';
 import { FlesError } from '../../errors';
+import { readBeir } from '../../eval/beir';
 import type { Qrels } from '../../eval/ranking';
 import { withoutExamples } from './joined-pairs';
 import type { PairSource } from './pair-source';
@@ -57,6 +59,24 @@ export type LeakAction = 'report' | 'drop' | 'fail';
 
 const SAMPLES = 5;
 const EXAMPLES_A_READ = 256;
+
+/**
+ * The queries of a split in BEIR's layout as a test set, and the judgements of the training data where that is another split of
+ * the same folder: documents of other folders have other ids.
+ *
+ * Throws what `readBeir` throws.
+ */
+export async function readTestSet(
+  directory: string,
+  split: string,
+  training: { paths: string | readonly string[]; split?: string },
+): Promise<{ test: TestSet } & Pick<LeakOptions, 'train'>> {
+  const { queries, qrels } = await readBeir(directory, split);
+  const test = { name: `${directory} (${split})`, queries, qrels };
+  const paths = [training.paths].flat().map((path) => resolve(path));
+  if (!paths.includes(resolve(directory))) return { test };
+  return { test, train: await readBeir(directory, training.split ?? 'train') };
+}
 
 /** Finds the training examples whose query gives away a query of the test set. Throws `ERR_OPTION_RANGE`. */
 export async function findLeaks(source: PairSource, test: TestSet, options: LeakOptions = {}): Promise<LeakReport> {

@@ -10,7 +10,7 @@ import { hashTextAgain } from './hash';
 import type { FoundDocument, Search } from './mine';
 import type { DocumentPool, TrainingText } from './pair-source';
 
-export interface SearchOptions {
+export interface MineSearchOptions {
   /** Documents found for a query, at most. */
   k: number;
   signal?: AbortSignal;
@@ -27,7 +27,10 @@ export interface OpenSearch {
 const DOCUMENTS_A_READ = 512;
 
 /** BM25 (Lucene's, see `Bm25Index`) over a pool, in memory: 12 bytes a posting. */
-export async function bm25Search(pool: DocumentPool, { k, signal, onProgress }: SearchOptions): Promise<OpenSearch> {
+export async function bm25Search(
+  pool: DocumentPool,
+  { k, signal, onProgress }: MineSearchOptions,
+): Promise<OpenSearch> {
   async function* documents() {
     for await (const { number, text } of distinct(pool, onProgress)) yield { id: String(number), title: '', text };
   }
@@ -50,7 +53,7 @@ export async function encoderSearch(
   encoder: FLES1Encoder,
   settings: EncodeOptions,
   directory: string,
-  options: SearchOptions,
+  options: MineSearchOptions,
 ): Promise<OpenSearch> {
   if (encoder.mode === 'dense') return denseSearch(pool, encoder, settings, options);
   const { k, signal, onProgress } = options;
@@ -90,7 +93,7 @@ async function denseSearch(
   pool: DocumentPool,
   encoder: FLES1Encoder,
   settings: EncodeOptions,
-  { k, signal, onProgress }: SearchOptions,
+  { k, signal, onProgress }: MineSearchOptions,
 ): Promise<OpenSearch> {
   const ids: string[] = [];
   const parts: Float32Array[] = [];
@@ -122,7 +125,7 @@ async function denseSearch(
  *
  * Throws `ERR_DATA_IDS` when the pool has no ids, and in the search `ERR_DOCUMENT_NOT_FOUND` for a document that is not in it.
  */
-export function runSearch(pool: DocumentPool, run: Run, name: string, { k }: SearchOptions): OpenSearch {
+export function runSearch(pool: DocumentPool, run: Run, name: string, { k }: MineSearchOptions): OpenSearch {
   if (!pool.find) {
     throw new FlesError(
       'ERR_DATA_IDS',
@@ -153,7 +156,7 @@ function foundOf(hits: readonly { id: string; score: number }[]): FoundDocument[
 /** The documents of a pool with their numbers; of those without ids, which may be many times the same, each text once. */
 async function* distinct(
   pool: DocumentPool,
-  onProgress: SearchOptions['onProgress'],
+  onProgress: MineSearchOptions['onProgress'],
 ): AsyncGenerator<TrainingText & { number: number }> {
   // 53 bits of hash: two of ten million texts share them with a chance of one in a hundred.
   const seen = new Set<number>();

@@ -1,8 +1,14 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readBeir } from '../../../lib/eval/beir';
-import { findLeaks, guardAgainstLeaks, type LeakOptions, openPairs, type TestSet } from '../../../lib/train/data';
+import {
+  findLeaks,
+  guardAgainstLeaks,
+  type LeakOptions,
+  openPairs,
+  readTestSet,
+  type TestSet,
+} from '../../../lib/train/data';
 import { temporaryFolder } from '../../cli/temporary';
 import { rejected } from '../../eval/thrown';
 
@@ -146,15 +152,27 @@ test('a training query with exactly the relevant documents of a test query leaks
   await source.close();
 });
 
+test('judgements of the training data are read where it is another split of the same folder', async () => {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, 'qrels'));
+  await writeFile(join(folder, 'queries.jsonl'), '{"_id":"q1","text":"one"}\n{"_id":"q2","text":"two"}\n');
+  await writeFile(join(folder, 'qrels/dev.tsv'), 'q1 0 d1 1\n');
+  await writeFile(join(folder, 'qrels/test.tsv'), 'q2 0 d1 1\n');
+  const { test, train } = await readTestSet(folder, 'test', { paths: ['elsewhere', `${folder}/.`], split: 'dev' });
+  expect([...test.queries]).toEqual([['q2', 'two']]);
+  expect([...train!.queries]).toEqual([['q1', 'one']]);
+  expect(await readTestSet(folder, 'test', { paths: 'elsewhere' })).not.toHaveProperty('train');
+});
+
 const { FLES_DATA: data } = process.env;
 
 test.skipIf(!data)(
   'of NFCorpus 4 test queries stand in train and 58 have the relevant set of a train query (needs FLES_DATA)',
   async () => {
     const directory = join(data!, 'nfcorpus');
-    const [train, tests] = [await readBeir(directory, 'train'), await readBeir(directory, 'test')];
+    const { test: tests, train } = await readTestSet(directory, 'test', { paths: directory });
     const source = await openPairs(directory);
-    const { leaks } = await findLeaks(source, { name: 'test', ...tests }, { train });
+    const { leaks } = await findLeaks(source, tests, { train });
     // The 4 have the same relevant set, too.
     expect([leaks.same.testQueries, leaks.judgements.testQueries]).toEqual([4, 54]);
     await source.close();

@@ -4,9 +4,11 @@
 //
 // Sections: fixed (BERT-base size, lengths 32, 128, 256), documents (NFCorpus as it is, needs FLES_DATA), query (one short
 // query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector).
-// Rivals are optional: onnxruntime-node where FLES_BENCH_NODE_MODULES names a folder that has it in node_modules; PyTorch and
-// OpenVINO where FLES_BENCH_PYTHON names a Python that has torch, transformers, onnx and openvino (it also exports the ONNX file).
-// Weights of BERT-base are random, which does not change the arithmetic; every contender computes float32.
+// Rivals are optional: onnxruntime-node (float32, and int8 by its dynamic quantisation) where FLES_BENCH_NODE_MODULES names a
+// folder that has it in node_modules, and transformers.js where that folder has it; PyTorch and OpenVINO where
+// FLES_BENCH_PYTHON names a Python that has torch, transformers, onnx, onnxruntime and openvino (it also exports the ONNX
+// files). Weights of BERT-base are random, which does not change the arithmetic. A rival is compared with this package at
+// the same precision.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -24,7 +26,7 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     large: { type: 'boolean', default: false },
-    rivals: { type: 'string', default: 'onnxruntime,openvino,torch' },
+    rivals: { type: 'string', default: 'bfloat16,int8,onnxruntime,onnxruntime-int8,transformersjs,openvino,torch' },
     only: { type: 'string', default: 'fixed,documents,query,memory,load' },
   },
 });
@@ -51,17 +53,36 @@ const python = process.env.FLES_BENCH_PYTHON;
 const nodeModules = process.env.FLES_BENCH_NODE_MODULES;
 
 const model = randomBertBase(words());
-const onnx = join(model, 'model.onnx');
-if (python && !existsSync(onnx)) {
-  const exported = spawnSync(python, [join(here, 'rivals/export_onnx.py'), model, onnx], { stdio: 'inherit' });
+const onnx = join(model, 'onnx/model.onnx');
+const onnxInt8 = join(model, 'onnx/model_quantized.onnx');
+if (python && !existsSync(onnxInt8)) {
+  const exported = spawnSync(python, [join(here, 'rivals/export_onnx.py'), model, onnx, onnxInt8], {
+    stdio: 'inherit',
+  });
   if (exported.status !== 0) console.error('no ONNX file: onnxruntime and OpenVINO are left out');
 }
 
 const script = (name) => join(here, 'rivals', name);
-const roster = { fles: () => new Contender('fles', process.execPath, [script('fles.mjs'), model]) };
+const node =
+  (name, ...args) =>
+  () =>
+    new Contender(name, process.execPath, args);
+const roster = {
+  fles: node('fles', script('fles.mjs'), model, 'float32'),
+  bfloat16: node('bfloat16', script('fles.mjs'), model, 'bfloat16'),
+  int8: node('int8', script('fles.mjs'), model, 'int8'),
+};
+/** Which of our own a contender is held against: the one of its precision; ours of less precision against float32. */
+const counterpart = (name) => (name === 'onnxruntime-int8' ? 'int8' : name === 'fles' ? undefined : 'fles');
 if (nodeModules && existsSync(onnx)) {
-  const args = [script('onnxruntime.mjs'), onnx, String(threads), nodeModules];
-  roster.onnxruntime = () => new Contender('onnxruntime', process.execPath, args);
+  const args = [String(threads), nodeModules];
+  roster.onnxruntime = node('onnxruntime', script('onnxruntime.mjs'), onnx, ...args);
+  if (existsSync(onnxInt8)) {
+    roster['onnxruntime-int8'] = node('onnxruntime-int8', script('onnxruntime.mjs'), onnxInt8, ...args);
+  }
+  if (existsSync(join(nodeModules, 'node_modules/@huggingface/transformers'))) {
+    roster.transformersjs = node('transformersjs', script('transformersjs.mjs'), model, ...args);
+  }
 }
 if (python) {
   const args = (kind, file) => [script('torch_openvino.py'), kind, file, String(threads)];
@@ -105,7 +126,8 @@ function compare(milliseconds, texts) {
   const row = { texts, contenders: {} };
   for (const [name, series] of Object.entries(milliseconds)) {
     row.contenders[name] = { milliseconds: summary(series), textsPerSecond: (texts / summary(series).median) * 1000 };
-    if (name !== 'fles') row.contenders[name].flesIsFaster = ratio(series, milliseconds.fles);
+    const ours = milliseconds[counterpart(name)];
+    if (ours) row.contenders[name].flesIsFaster = ratio(series, ours);
   }
   return row;
 }
@@ -127,7 +149,7 @@ function print(title, row) {
     const rival = flesIsFaster ? `  fles x ${flesIsFaster.median.toFixed(2)}` : '';
     const peak = ofPeak ? `  ${(100 * ofPeak).toFixed(0)}% of peak` : '';
     console.log(
-      `  ${name.padEnd(12)} ${milliseconds.median.toFixed(1).padStart(9)} ms (${spread})  ${textsPerSecond.toFixed(2)} texts/s${rival}${peak}`,
+      `  ${name.padEnd(16)} ${milliseconds.median.toFixed(1).padStart(9)} ms (${spread})  ${textsPerSecond.toFixed(2)} texts/s${rival}${peak}`,
     );
   }
 }
@@ -204,7 +226,7 @@ if (sections.has('query')) {
         const all = lists.flat();
         row.contenders[name] = { p50: quantile(all, 0.5), p99: quantile(all, 0.99), runs: all.length };
         console.log(
-          `  ${name.padEnd(12)} p50 ${quantile(all, 0.5).toFixed(2)} ms  p99 ${quantile(all, 0.99).toFixed(2)} ms`,
+          `  ${name.padEnd(16)} p50 ${quantile(all, 0.5).toFixed(2)} ms  p99 ${quantile(all, 0.99).toFixed(2)} ms`,
         );
       }
       rows.push(row);
@@ -221,7 +243,7 @@ if (sections.has('memory')) {
     const contender = start();
     report.sections.memory.peakMb[name] = (await contender.ask(asked)).peakMb;
     contender.stop();
-    console.log(`  ${name.padEnd(12)} ${report.sections.memory.peakMb[name].toFixed(0)} MB`);
+    console.log(`  ${name.padEnd(16)} ${report.sections.memory.peakMb[name].toFixed(0)} MB`);
   }
 }
 

@@ -20,12 +20,15 @@ const spread = ({ median, low, high }, digits = 2) =>
 
 /** One table of a section: a row a case, a column a contender, ratios with their spread. */
 function comparison(rows, title) {
-  const rivals = Object.keys(rows[0].contenders).filter((name) => name !== 'fles');
+  const own = ['bfloat16', 'int8'].filter((name) => name in rows[0].contenders);
+  const rivals = Object.keys(rows[0].contenders).filter((name) => name !== 'fles' && !own.includes(name));
+  const faster = (name) => (name.endsWith('int8') ? 'fles int8 is x faster' : 'fles is x faster');
   const header = [
     title,
     'fles, texts/s',
     ...(rows[0].gflop ? ['of the peak'] : []),
-    ...rivals.flatMap((name) => [`${name}, texts/s`, `fles is x faster`]),
+    ...own.flatMap((name) => [`fles ${name}, texts/s`, 'x float32']),
+    ...rivals.flatMap((name) => [`${name}, texts/s`, faster(name)]),
   ];
   return [
     header,
@@ -33,6 +36,10 @@ function comparison(rows, title) {
       label,
       row.contenders.fles.textsPerSecond.toFixed(2),
       ...(row.gflop ? [percent(row.contenders.fles.ofPeak)] : []),
+      ...own.flatMap((name) => {
+        const { textsPerSecond } = row.contenders[name];
+        return [textsPerSecond.toFixed(2), (textsPerSecond / row.contenders.fles.textsPerSecond).toFixed(2)];
+      }),
       ...rivals.flatMap((name) => {
         const rival = row.contenders[name];
         return [rival.textsPerSecond.toFixed(2), spread(rival.flesIsFaster)];
@@ -54,7 +61,7 @@ say(
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
     'by up to a factor of two: contenders take turns round by round, ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
   '',
-  `BERT-base with the sparse head, ${encode.weights} weights; float32 everywhere. fles starts from texts, the others from token ids, in batches padded to their longest text.`,
+  `BERT-base with the sparse head, ${encode.weights} weights; float32 where no type is named. fles starts from texts, the others from token ids, in batches padded to their longest text.`,
   '',
 );
 if (sections.fixed) {

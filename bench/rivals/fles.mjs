@@ -1,10 +1,10 @@
 // Contender: this package, from text to sparse vectors.
-//   node bench/rivals/fles.mjs MODEL_FOLDER
+//   node bench/rivals/fles.mjs MODEL_FOLDER DTYPE
 import { readFileSync } from 'node:fs';
 import { serve } from '../support/contender.mjs';
 import { fles } from '../support/fles.mjs';
 
-const encoder = await fles.FLES1Encoder.fromPretrained(process.argv[2]);
+const encoder = await fles.FLES1Encoder.fromPretrained(process.argv[2], { dtype: process.argv[3] });
 
 await serve(async ({ texts, maxLength, batchSize, repeat = 1 }) => {
   const milliseconds = [];

@@ -174,7 +174,14 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
   const tokenBytes = 4 * Math.max(1, keptLayers) * (9 * hiddenSize + 2 * intermediateSize);
   const automatic = Math.min(16_384, Math.max(256, Math.floor(ACTIVATION_BYTES / tokenBytes)));
   return native.NativeTrainer.create(
-    { device: 'auto', config: spec.config, withHead: true, files: spec.files, tensors: spec.tensors },
+    {
+      device: 'auto',
+      dtype: 'float32',
+      config: spec.config,
+      withHead: true,
+      files: spec.files,
+      tensors: spec.tensors,
+    },
     {
       seed: config.seed % 2 ** 31,
       dropout: network.dropout,

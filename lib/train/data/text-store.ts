@@ -36,7 +36,8 @@ export class TextStore implements DocumentPool {
     this.#ids = ids;
     this.#parse = parserOf(file.path);
     this.#keys = options.keys ?? 'id';
-    this.#salt = hashText(file.path);
+    // Of the content, so that files that were moved have the same keys.
+    this.#salt = hashText(file.fingerprint);
   }
 
   /**

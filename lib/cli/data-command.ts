@@ -93,7 +93,8 @@ async function* lines(source: PairSource, session: Session): AsyncGenerator<stri
     for (let begin = 0; begin < source.size; begin += EXAMPLES_A_READ) {
       session.signal.throwIfAborted();
       const numbers = Array.from({ length: Math.min(EXAMPLES_A_READ, source.size - begin) }, (_, i) => begin + i);
-      for (const example of await source.examples(numbers)) yield exampleLine(example, true);
+      for (const example of await source.examples(numbers))
+        yield exampleLine(example, { scores: true, idsAlone: false });
       progress.update(begin + numbers.length, source.size);
     }
   } finally {

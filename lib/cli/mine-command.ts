@@ -23,6 +23,7 @@ interface Options extends EncoderOptions, MineOptions, DataOptions {
   model?: string;
   run?: string;
   scores?: boolean;
+  ids?: boolean;
 }
 
 /** What became of the examples. */
@@ -64,6 +65,7 @@ export function mineCommand(session: Session): Command {
     )
     .option('--min-score <s>', 'least score of a negative', number(-3.4e38, 3.4e38))
     .option('--max-score <s>', 'largest score of a negative', number(-3.4e38, 3.4e38))
+    .option('--ids', 'write the ids of texts alone, which corpus and queries beside the file, or named, stand for')
     .option('--scores', 'write the scores of the search too, for training that takes it as its teacher');
   return addDeviceOptions(command)
     .addHelpText(
@@ -141,7 +143,7 @@ async function openSearch(
 
 async function* lines(
   mined: AsyncIterable<MinedExample>,
-  { count, scores: withScores = false }: Options,
+  { count, scores = false, ids = false }: Options,
   tally: Tally,
   onLine: () => void,
 ): AsyncGenerator<string> {
@@ -152,7 +154,7 @@ async function* lines(
     if (found < count) tally.incomplete++;
     if (found === 0) tally.without++;
     if (Number.isNaN(example.scores[0])) tally.positivesNotFound++;
-    yield exampleLine(example, withScores);
+    yield exampleLine(example, { scores, idsAlone: ids });
     onLine();
   }
   if (tally.negatives === 0) {

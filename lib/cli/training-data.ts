@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { FlesError } from '../errors';
 import { type OpenPairsOptions, openPairs } from '../train/data/open-pairs';
 import type { PairSource, TrainingExample } from '../train/data/pair-source';
 import { addRequired } from './option-parsers';
@@ -13,9 +14,9 @@ export interface DataOptions extends Pick<OpenPairsOptions, 'split' | 'corpus' |
 export function addDataOptions(command: Command): Command {
   return addRequired(command, '--data <paths...>', 'training data: files or folders (docs/training-data.md)')
     .option('--split <name>', 'judgements to use of a folder in BEIR layout (default: train)')
-    .option('--corpus <file>', 'documents: passages of id triples, or what random negatives are drawn from')
-    .option('--queries <file>', 'queries of id triples (default: queries.train.tsv beside them)')
-    .option('--qrels <file>', 'judgements of id triples (default: qrels.train.tsv beside them)');
+    .option('--corpus <file>', 'documents: those that examples name by id, or what random negatives are drawn from')
+    .option('--queries <file>', 'queries that examples name by id (default: found beside them)')
+    .option('--qrels <file>', 'judgements for examples of ids (default: qrels.train.tsv beside them)');
 }
 
 /** Opens training data, showing how far it is and what there is to know about it. The caller closes it. */
@@ -41,17 +42,30 @@ export async function openData(
   }
 }
 
-/** An example as a line of training data; with ids where the query has one, and with scores if asked for. */
-export function exampleLine({ query, positive, negatives, scores }: TrainingExample, withScores: boolean): string {
-  const example = {
-    query: query.text,
-    positive: positive.text,
-    negatives: negatives.map(({ text }) => text),
+/** What a line says of an example. */
+export interface LineOptions {
+  /** The scores, if the example has some. */
+  scores: boolean;
+  /** The ids of the texts instead of the texts. */
+  idsAlone: boolean;
+}
+
+/** An example as a line of training data; with ids where the query has one. Throws `ERR_DATA_IDS` for ids that there are not. */
+export function exampleLine(example: TrainingExample, options: LineOptions): string {
+  const { query, positive, negatives, scores } = example;
+  if (options.idsAlone && query.id === undefined) {
+    throw new FlesError(
+      'ERR_DATA_IDS',
+      'the texts of the training data have no ids, which --ids writes in place of them; leave it out',
+    );
+  }
+  const texts = { query: query.text, positive: positive.text, negatives: negatives.map(({ text }) => text) };
+  const ids = { query: query.id, positive: positive.id, negatives: negatives.map(({ id }) => id) };
+  const line = {
+    ...(!options.idsAlone && texts),
     // JSON has no NaN: null stands for a score that there is not.
-    ...(withScores && scores && { scores: Array.from(scores) }),
-    ...(query.id !== undefined && {
-      ids: { query: query.id, positive: positive.id, negatives: negatives.map(({ id }) => id) },
-    }),
+    ...(options.scores && scores && { scores: Array.from(scores) }),
+    ...(query.id !== undefined && { ids }),
   };
-  return `${JSON.stringify(example)}\n`;
+  return `${JSON.stringify(line)}\n`;
 }

@@ -89,6 +89,19 @@ test('a run gives its documents, and what it did not find is null among the scor
   expect(summary.without).toBe(lines.length - [...judged.values()].filter((relevance) => relevance > 0).length);
 });
 
+test('ids alone are training data again, with the texts that they stand for', async () => {
+  await mine('--seed', '3', '--count', '2');
+  const whole = await readMined();
+  const { code } = await mine('--seed', '3', '--count', '2', '--ids');
+  expect(code).toBe(0);
+  expect(await readMined()).toEqual(whole.map(({ ids }) => ({ ids })));
+  const texts = ['--corpus', join(library, 'corpus.jsonl'), '--queries', join(library, 'queries.jsonl')];
+  const { stdout } = await fles(['data', '--data', output, ...texts, '--output', '-']);
+  expect(jsonLines(stdout)).toEqual(whole);
+  const refused = await fles(['mine', '--data', await pairs({ query: 'q', positive: 'p' }), '--output', '-', '--ids']);
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('ERR_DATA_IDS')]);
+});
+
 test('pairs without ids are mined among their positives, on standard output too, and are training data again', async () => {
   const data = await pairs(
     { query: 'green apples', positive: 'apples that are green' },

@@ -92,7 +92,7 @@ function rowsOf(
   return {
     ...facts,
     size: rowQueries.length,
-    read: async (rows) => rows.map((row) => [rowQueries[row]!, rowDocuments[row]!]),
+    read: async (rows) => rows.map((row) => ({ query: rowQueries[row]!, documents: [rowDocuments[row]!] })),
     findByQuery: async (ids) => {
       const numbers = new Set([...ids].map((id) => queries.find(id)));
       const found = new NumberList();

@@ -5,14 +5,23 @@ import type { ScanOptions } from './line-file';
 import type { PairSource, TrainingExample } from './pair-source';
 import type { TextStore } from './text-store';
 
+/** An example as numbers of texts. */
+export interface IdRow {
+  query: number;
+  /** The positive first. */
+  documents: number[];
+  /** A teacher's, of each document. */
+  scores?: Float32Array;
+}
+
 /** Examples as numbers of texts. */
 export interface IdRows {
   readonly name: string;
   readonly size: number;
   readonly fingerprint: string;
   readonly notes: readonly string[];
-  /** The numbers of a query, its positive and its negatives, for each row asked. */
-  read(rows: readonly number[]): Promise<[query: number, positive: number, ...negatives: number[]][]>;
+  /** The rows asked, in that order. */
+  read(rows: readonly number[]): Promise<IdRow[]>;
   /** The rows of some queries, given by id, ascending. */
   findByQuery(ids: ReadonlySet<string>, options: ScanOptions): Promise<Float64Array>;
   close(): Promise<void>;
@@ -48,14 +57,15 @@ export class IdPairs implements PairSource {
   async examples(numbers: readonly number[]): Promise<TrainingExample[]> {
     const rows = await this.#rows.read(numbers);
     const [queries, documents] = await Promise.all([
-      this.#queries.documents(rows.map(([query]) => query)),
-      this.pool.documents(rows.flatMap(([, ...documents]) => documents)),
+      this.#queries.documents(rows.map(({ query }) => query)),
+      this.pool.documents(rows.flatMap((row) => row.documents)),
     ]);
     let next = 0;
     return rows.map((row, i) => {
-      const [positive, ...negatives] = documents.slice(next, next + row.length - 1);
-      next += row.length - 1;
-      return { query: queries[i]!, positive: positive!, negatives };
+      const [positive, ...negatives] = documents.slice(next, next + row.documents.length);
+      next += row.documents.length;
+      const texts = { query: queries[i]!, positive: positive!, negatives };
+      return row.scores ? { ...texts, scores: row.scores } : texts;
     });
   }
 

@@ -63,10 +63,9 @@ export class LineFile {
   ): Promise<LineFile> {
     let handle: FileHandle | undefined;
     try {
-      await checkRegular(path);
+      await checkPlain(path);
       handle = await open(path, 'r');
       const file = new LineFile(path, handle, await versionOf(handle), options.mostPlaces ?? MOST_PLACES);
-      await refuseCompressed(path, handle);
       const hash = createHash('sha256');
       await file.#scan(
         (bytes, begin, end, number, offset) => {
@@ -236,16 +235,6 @@ export class LineFile {
   }
 }
 
-/** Refuses what is no file of which any part can be read at any time, such as a pipe. Throws `ERR_FILE_*`. */
-export async function checkRegular(path: string): Promise<void> {
-  const status = await stat(path).catch((error) => {
-    throw fileError(error, path);
-  });
-  if (!status.isFile()) {
-    throw new FlesError('ERR_FILE_KIND', `${path} is no regular file, expected one of which any line can be read`);
-  }
-}
-
 async function versionOf(file: FileHandle): Promise<Version> {
   const { size, mtimeNs } = await file.stat({ bigint: true });
   return { size: Number(size), changed: mtimeNs };
@@ -261,15 +250,32 @@ const COMPRESSED: [name: string, first: number[]][] = [
   ['Parquet', [0x50, 0x41, 0x52, 0x31]],
 ];
 
-async function refuseCompressed(path: string, file: FileHandle): Promise<void> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-  for (const [name, first] of COMPRESSED) {
-    if (bytesRead >= first.length && first.every((byte, i) => buffer[i] === byte)) {
-      throw new FlesError(
-        'ERR_FILE_COMPRESSED',
-        `${path} is ${name}, expected plain text, of which any line can be read by itself; unpack it first`,
-      );
+/**
+ * Refuses what is no file of which any line can be read by itself, such as a pipe or what people compress text with.
+ *
+ * Throws `ERR_FILE_KIND`, `ERR_FILE_COMPRESSED` and what `fileError` makes of a failure to read.
+ */
+export async function checkPlain(path: string): Promise<void> {
+  let file: FileHandle | undefined;
+  try {
+    // Opening a pipe would wait for somebody to write to it.
+    if (!(await stat(path)).isFile()) {
+      throw new FlesError('ERR_FILE_KIND', `${path} is no regular file, expected one of which any line can be read`);
     }
+    file = await open(path, 'r');
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
+    for (const [name, first] of COMPRESSED) {
+      if (bytesRead >= first.length && first.every((byte, i) => buffer[i] === byte)) {
+        throw new FlesError(
+          'ERR_FILE_COMPRESSED',
+          `${path} is ${name}, expected plain text, of which any line can be read by itself; unpack it first`,
+        );
+      }
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  } finally {
+    await file?.close();
   }
 }
 

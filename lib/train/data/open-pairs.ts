@@ -1,10 +1,11 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { FlesError, fileError } from '../../errors';
+import { readLines } from '../../text/lines';
 import { openBeirPairs } from './beir-pairs';
-import { openIdTriples } from './id-triples';
+import { openIdFile } from './id-file';
 import { joinPairs } from './joined-pairs';
-import { checkRegular, type ScanOptions } from './line-file';
+import { checkPlain, type ScanOptions } from './line-file';
 import { PairFile } from './pair-file';
 import type { PairSource } from './pair-source';
 import { TextStore } from './text-store';
@@ -13,13 +14,13 @@ export interface OpenPairsOptions extends ScanOptions {
   /** Split of folders in BEIR's layout, `train` by default. */
   split?: string;
   /**
-   * File of documents, `.tsv` or `.jsonl`: the passages of id triples (by default `collection.tsv` beside them), and what random
-   * negatives of examples that hold their texts are drawn from (by default the positives of the examples).
+   * File of documents, `.tsv` or `.jsonl`: those that examples name by id (by default `collection.tsv` or `corpus.jsonl` beside
+   * them), and what random negatives of examples that hold their texts are drawn from (by default the positives of the examples).
    */
   corpus?: string;
-  /** File of the queries of id triples, by default `queries.train.tsv` or `queries.tsv` beside them. */
+  /** File of the queries that examples name by id, by default `queries.train.tsv`, `queries.tsv` or `queries.jsonl` beside them. */
   queries?: string;
-  /** Judgements for id triples, by default `qrels.train.tsv` beside them if it is there. */
+  /** Judgements for examples of ids, by default `qrels.train.tsv` beside them if it is there. */
   qrels?: string;
 }
 
@@ -30,7 +31,8 @@ export interface OpenPairsOptions extends ScanOptions {
  * |---|---|
  * | `.jsonl`, `.ndjson` | lines of `{"query", "positive", "negatives"?}`: see `PairFile` |
  * | `.tsv` of texts | query, positive and any number of negatives between tabs |
- * | `.tsv` of three integers | MS MARCO's id triples, with collection and queries beside them: see `openIdTriples` |
+ * | `.tsv` of three integers | MS MARCO's id triples, with collection and queries beside them: see `openIdFile` |
+ * | `.jsonl`, `.ndjson` of `{"ids"}` without texts | the same as JSON lines |
  * | folder with `corpus.jsonl` | BEIR, the judgements of a split: see `openBeirPairs` |
  * | folder with `collection.tsv` | MS MARCO: its file `qidpidtriples*.tsv` |
  * | folder with `.jsonl` or `.ndjson` files | all of them, in the order of their names |
@@ -75,7 +77,7 @@ async function openersOf(path: string, options: OpenPairsOptions): Promise<Opene
   if (names.includes('corpus.jsonl')) return [() => openBeirPairs(path, options.split ?? 'train', options)];
   if (names.includes('collection.tsv')) {
     const triples = names.filter((name) => /^qidpidtriples.*\.tsv$/.test(name));
-    if (triples.length === 1) return [() => openTriplesOf(join(path, triples[0]!), options)];
+    if (triples.length === 1) return [() => openIds(join(path, triples[0]!), 'tsv', options)];
     throw new FlesError(
       'ERR_DATA_FORMAT',
       `${path} has ${triples.length} files qidpidtriples*.tsv beside collection.tsv, expected 1; give the path of the file itself`,
@@ -88,30 +90,31 @@ async function openersOf(path: string, options: OpenPairsOptions): Promise<Opene
       `${path} has no corpus.jsonl, no collection.tsv and no other .jsonl file, expected training data; see docs/training-data.md`,
     );
   }
-  return files.map((name) => pairFileOpener(join(path, name), 'jsonl', options));
+  return Promise.all(files.map((name) => openerOfFile(join(path, name), options)));
 }
 
 async function openerOfFile(path: string, options: OpenPairsOptions): Promise<Opener> {
-  if (isJsonLines(path)) return pairFileOpener(path, 'jsonl', options);
-  if (extname(path).toLowerCase() !== '.tsv') {
+  const isJson = isJsonLines(path);
+  if (!isJson && extname(path).toLowerCase() !== '.tsv') {
     throw new FlesError(
       'ERR_DATA_FORMAT',
       `${path} is named ${JSON.stringify(extname(basename(path)))}, expected .jsonl, .ndjson or .tsv (unpacked), or a folder; see docs/training-data.md`,
     );
   }
-  if (await holdsIds(path)) return () => openTriplesOf(path, options);
-  return pairFileOpener(path, 'tsv', options);
+  const format = isJson ? 'jsonl' : 'tsv';
+  const first = await firstLine(path);
+  if (isJson ? isIdRecord(first) : /^\d+\t\d+\t\d+$/.test(first)) return () => openIds(path, format, options);
+  return async (openCorpus) => {
+    const { signal, onProgress } = options;
+    return PairFile.open(path, format, { signal, onProgress, corpus: await openCorpus() });
+  };
 }
 
 function isJsonLines(name: string): boolean {
   return /\.(jsonl|ndjson)$/i.test(name);
 }
 
-function pairFileOpener(path: string, format: 'jsonl' | 'tsv', { signal, onProgress }: OpenPairsOptions): Opener {
-  return async (openCorpus) => PairFile.open(path, format, { signal, onProgress, corpus: await openCorpus() });
-}
-
-async function openTriplesOf(path: string, options: OpenPairsOptions): Promise<PairSource> {
+async function openIds(path: string, format: 'tsv' | 'jsonl', options: OpenPairsOptions): Promise<PairSource> {
   const beside = async (names: string[]) => {
     const there = new Set(await readdir(dirname(path)));
     const name = names.find((candidate) => there.has(candidate));
@@ -125,29 +128,29 @@ async function openTriplesOf(path: string, options: OpenPairsOptions): Promise<P
       `${path} holds ids, and ${names.join(' or ')}, which has their texts, is not beside it; name it with the option "${option}"`,
     );
   };
-  return openIdTriples(
-    {
-      triples: path,
-      collection: await needed('corpus', ['collection.tsv']),
-      queries: await needed('queries', ['queries.train.tsv', 'queries.tsv']),
-      qrels: options.qrels ?? (await beside(['qrels.train.tsv'])),
-    },
-    options,
-  );
+  const files = {
+    examples: path,
+    corpus: await needed('corpus', ['collection.tsv', 'corpus.jsonl']),
+    queries: await needed('queries', ['queries.train.tsv', 'queries.tsv', 'queries.jsonl']),
+    qrels: options.qrels ?? (await beside(['qrels.train.tsv'])),
+  };
+  return openIdFile(files, format, { signal: options.signal, onProgress: options.onProgress });
 }
 
-/** Whether the first line is three integers. */
-async function holdsIds(path: string): Promise<boolean> {
-  await checkRegular(path);
-  const file = await open(path, 'r').catch((error) => {
-    throw fileError(error, path);
-  });
+/** The first line of a file that is not blank, empty when there is none. */
+async function firstLine(path: string): Promise<string> {
+  await checkPlain(path);
+  for await (const { text } of readLines(path)) if (text.trim() !== '') return text;
+  return '';
+}
+
+/** Whether a line is an object that names its texts by id instead of holding them. */
+function isIdRecord(line: string): boolean {
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
-    return /^\s*\d+\t\d+\t\d+\r?(\n|$)/.test(buffer.toString('latin1', 0, bytesRead));
-  } catch (error) {
-    throw fileError(error, path);
-  } finally {
-    await file.close();
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && 'ids' in value && !('query' in value || 'positive' in value);
+  } catch {
+    // Whoever reads the line as an example says what is wrong with it.
+    return false;
   }
 }

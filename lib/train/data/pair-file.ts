@@ -1,10 +1,11 @@
 import { FlesError } from '../../errors';
-import { type JsonLine, parseJsonLine, stringField } from '../../text/lines';
+import { parseJsonLine, stringField } from '../../text/lines';
 import { combine, hashText } from './hash';
 import { HashSet } from './hash-set';
 import { LineFile, type ScanOptions } from './line-file';
 import { NumberList } from './number-list';
 import type { DocumentPool, PairSource, TrainingExample, TrainingText } from './pair-source';
+import { listField, scoresField } from './record-fields';
 import type { TextStore } from './text-store';
 
 /** The texts of a line. */
@@ -138,35 +139,12 @@ function parseObject(text: string, where: string): Pair {
   const pair: Pair = {
     query: filled(stringField(line, 'query'), `${where} field "query"`),
     positive: filled(stringField(line, 'positive'), `${where} field "positive"`),
-    negatives: listOf(line, 'negatives').map((_, i, all) =>
+    negatives: listField(line, 'negatives').map((_, i, all) =>
       stringField({ ...line, value: { [`negatives[${i}]`]: all[i] } }, `negatives[${i}]`),
     ),
   };
-  const scores = listOf(line, 'scores');
-  if (scores.length > 0) pair.scores = scoresOf(scores, 1 + pair.negatives.length, where);
-  return pair;
-}
-
-/** A list field of a record, empty when it is absent or null. */
-function listOf({ value, where }: JsonLine, field: string): unknown[] {
-  const list = value[field] ?? [];
-  if (Array.isArray(list)) return list;
-  throw new FlesError(
-    'ERR_RECORD_FIELD',
-    `${where} field "${field}" is ${JSON.stringify(list).slice(0, 60)}, expected a list`,
-  );
-}
-
-function scoresOf(scores: unknown[], count: number, where: string): Float32Array {
-  const isScore = (score: unknown) =>
-    score === null || (typeof score === 'number' && Number.isFinite(Math.fround(score)));
-  if (scores.length === count && scores.every(isScore)) {
-    return Float32Array.from(scores as (number | null)[], (score) => score ?? Number.NaN);
-  }
-  throw new FlesError(
-    'ERR_RECORD_FIELD',
-    `${where} field "scores" is ${JSON.stringify(scores).slice(0, 60)}, expected ${count} numbers: of the positive and of each negative, null for none`,
-  );
+  const scores = scoresField(line, 1 + pair.negatives.length);
+  return scores ? { ...pair, scores } : pair;
 }
 
 /** A parser of lines that must all have as many columns as the first one. */

@@ -227,7 +227,61 @@ describe('triples of ids', () => {
   test('without their texts beside them are refused, naming what is missing', async () => {
     const error = await rejected(open({ 'triples.tsv': '1\t2\t3\n' }, 'triples.tsv'));
     expect(error.code).toBe('ERR_DATA_FORMAT');
-    expect(error.message).toMatch(/holds ids, and collection\.tsv, .* is not beside it; .* option "corpus"/);
+    expect(error.message).toMatch(
+      /holds ids, and collection\.tsv or corpus\.jsonl, .* is not beside it; .* option "corpus"/,
+    );
+  });
+});
+
+describe('JSON lines of ids', () => {
+  const line = (query: unknown, positive: unknown, ...negatives: unknown[]) => ({
+    ids: { query, positive, negatives },
+  });
+  const withIds = (...lines: object[]) => ({ ...BEIR, 'mined.jsonl': jsonLines(...lines) });
+
+  test('give the texts of corpus and queries beside them, and scores', async () => {
+    const files = withIds(
+      line('q1', 'd1', 'd2', 'd3'),
+      { ...line(7, 'd2', 'd3'), scores: [2, null] },
+      line('q1', 'd2'),
+    );
+    const source = await open(files, 'mined.jsonl');
+    expect(await texts(source)).toEqual([
+      ['what flies', 'Bees They fly.', 'Ants walk.', 'Worms crawl.'],
+      ['moves', 'Ants walk.', 'Worms crawl.'],
+      ['what flies', 'Ants walk.'],
+    ]);
+    expect(await positiveTable(source)).toEqual(['110', '010', '110']);
+    const [first, second] = await source.examples([0, 1]);
+    expect(first).not.toHaveProperty('scores');
+    expect(Array.from(second!.scores!)).toEqual([2, Number.NaN]);
+    expect(Array.from(await source.findByQuery((query) => query === 'moves'))).toEqual([1]);
+    await source.close();
+  });
+
+  test.each<[string, object, string, RegExp]>([
+    ['a query without text', line('q9', 'd1'), 'ERR_QUERY_NOT_FOUND', /mined\.jsonl:2 names the query q9/],
+    ['a positive without text', line('q1', 'd9'), 'ERR_DOCUMENT_NOT_FOUND', /:2 names the document d9/],
+    ['a negative without text', line('q1', 'd1', 'd2', 8), 'ERR_DOCUMENT_NOT_FOUND', /:2 names the document 8/],
+    ['no ids', { query: 'q', positive: 'p' }, 'ERR_RECORD_FIELD', /:2 has no "ids" as the first line has/],
+    ['no positive', line('q1', undefined), 'ERR_RECORD_FIELD', /:2 ids field "positive" is absent/],
+    ['an id of another kind', line('q1', 'd1', 0.5), 'ERR_RECORD_FIELD', /:2 ids field "negative" is 0\.5/],
+    [
+      'too many scores',
+      { ...line('q1', 'd1'), scores: [1, 2] },
+      'ERR_RECORD_FIELD',
+      /:2 field "scores" .* expected 1 numbers/,
+    ],
+  ])('with %s are refused', async (_, second, code, message) => {
+    const error = await rejected(open(withIds(line('q1', 'd1'), second), 'mined.jsonl'));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+  });
+
+  test('that hold texts too are examples of texts', async () => {
+    const source = await open({ 'a.jsonl': jsonLines({ query: 'q', positive: 'p', ...line('q1', 'd1') }) }, 'a.jsonl');
+    expect(await texts(source)).toEqual([['q', 'p']]);
+    await source.close();
   });
 });
 

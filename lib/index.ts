@@ -27,4 +27,22 @@ export type { ModelSpec, NetworkConfig, Pooling, QueryKind, TensorPlace } from '
 export { SparseMatrix } from './sparse-matrix';
 export { type SharedTerm, SparseVector } from './sparse-vector';
 export { type TokenBatch, type TokenizeOptions, Tokenizer } from './text/tokenizer';
+export {
+  CLFR_LAWS,
+  type Clfr,
+  type ClfrConfig,
+  type ClfrDecision,
+  type ClfrLaw,
+  type ClfrMeasurement,
+  type ClfrState,
+  createClfr,
+  type Lambdas,
+  type RunLength,
+} from './train/clfr';
+export { makeConfig, type TrainConfig, type TrainConfigChanges } from './train/config';
+export { type CreateModelOptions, createModel } from './train/create-model';
 export * from './train/data';
+export { PRESETS, type Preset, type PresetName } from './train/presets';
+export { writeTrainReport } from './train/report';
+export type { EvaluationLine, LogLine, StepLine } from './train/run-log';
+export { Trainer, type TrainOptions, type TrainProgress, type TrainResult } from './train/trainer';

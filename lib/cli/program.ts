@@ -7,8 +7,10 @@ import { indexCommand } from './index-command';
 import { infoCommand } from './info';
 import { mineCommand } from './mine-command';
 import { presetsCommand } from './presets-command';
+import { reportCommand } from './report-command';
 import { searchCommand } from './search';
 import { EXIT, exitCode, formatError, Session } from './terminal';
+import { trainCommand } from './train-command';
 
 /**
  * Runs the command line and returns its exit code: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
@@ -39,7 +41,7 @@ export async function run(argv: readonly string[], interrupt: AbortSignal): Prom
 
 function createProgram(session: Session): Command {
   const program = new Command('fles')
-    .description('Learned sparse retrieval: encode texts, build and search an index, evaluate runs.')
+    .description('Learned sparse retrieval: train encoders, encode texts, build and search an index, evaluate runs.')
     .version(version, '-v, --version', 'print the version')
     .option('--debug', 'print the stack of an error')
     .helpOption('-h, --help', 'print help')
@@ -53,8 +55,10 @@ function createProgram(session: Session): Command {
     evalCommand,
     dataCommand,
     mineCommand,
-    infoCommand,
+    trainCommand,
     presetsCommand,
+    reportCommand,
+    infoCommand,
   ];
   for (const create of commands) program.addCommand(create(session));
   for (const command of [program, ...program.commands]) {

@@ -77,6 +77,7 @@ export function formatError(error: unknown, debug: boolean): string {
 /** How far a task has come: a bar on a terminal, a JSON line a second elsewhere. */
 export class Progress {
   private bar: SingleBar | undefined;
+  private detail: Readonly<Record<string, number>> = {};
 
   constructor(
     private readonly stream: NodeJS.WriteStream,
@@ -88,10 +89,11 @@ export class Progress {
   /**
    * @param done units done so far
    * @param total all units, when known
+   * @param detail further numbers by name; `secondsLeft` takes the place of what the bar reckons
    */
-  update(done: number, total?: number): void {
-    if (this.stream.isTTY) this.draw(done, total);
-    else this.report(done, total);
+  update(done: number, total?: number, detail: Readonly<Record<string, number>> = {}): void {
+    if (this.stream.isTTY) this.draw(done, total, detail);
+    else this.report(done, total, detail);
   }
 
   /** Ends the bar; to be called once the task is over, however it ended. */
@@ -100,7 +102,8 @@ export class Progress {
     this.bar = undefined;
   }
 
-  private draw(done: number, total: number | undefined): void {
+  private draw(done: number, total: number | undefined, detail: Readonly<Record<string, number>>): void {
+    this.detail = detail;
     if (!this.bar) {
       const bar = new SingleBar(
         {
@@ -112,8 +115,10 @@ export class Progress {
             if (params.total === 0) return `${count} ${this.unit}`;
             const bar = Format.BarFormat(params.progress, options);
             // Not a number before there is anything to reckon from.
-            const eta = Number.isFinite(params.eta) ? ` ${Format.TimeFormat(params.eta, options, 1)} left` : '';
-            return `${count}/${params.total} ${this.unit} ${bar}${eta}`;
+            const { secondsLeft = params.eta, ...others } = this.detail;
+            const eta = Number.isFinite(secondsLeft) ? ` ${Format.TimeFormat(secondsLeft, options, 1)} left` : '';
+            const numbers = Object.entries(others).map(([name, value]) => ` ${name} ${short(value)}`);
+            return `${count}/${params.total} ${this.unit} ${bar}${eta}${numbers.join('')}`;
           },
         },
         Presets.shades_classic,
@@ -125,9 +130,15 @@ export class Progress {
     this.bar.update(done);
   }
 
-  private report(done: number, total: number | undefined): void {
+  private report(done: number, total: number | undefined, detail: Readonly<Record<string, number>>): void {
     if (!this.isDue()) return;
-    const progress = { task: this.task, unit: this.unit, done, total: total ?? null };
+    const progress = { task: this.task, unit: this.unit, done, total: total ?? null, ...detail };
     this.stream.write(`${JSON.stringify({ progress })}\n`);
   }
+}
+
+/** A number in few characters: three digits that count. */
+function short(value: number): string {
+  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1);
+  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

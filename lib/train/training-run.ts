@@ -11,6 +11,7 @@ import type { Evaluation } from './evaluation';
 import { modelCard } from './model-card';
 import { type ModelFolderOptions, weightsPath, writeModelFolder, writeState, writeWeights } from './model-folder';
 import { updateOf } from './objective';
+import { writeTrainReport } from './report';
 import type { RunContent } from './resume';
 import type { EvaluationLine, RunLog } from './run-log';
 import type { StepOutcome, Task } from './task';
@@ -43,6 +44,8 @@ export interface TrainProgress {
 
 export interface TrainResult {
   output: string;
+  /** The page with the curves. */
+  report: string;
   steps: number;
   /** Mean terms at the end; null where nothing is counted. */
   nnz: { documents: number; queries: number } | null;
@@ -125,8 +128,10 @@ export class TrainingRun {
       throw this.#explained(error);
     }
     await this.#writeModel(output);
+    const report = await this.#writeReport();
     return {
       output,
+      report,
       steps: this.#step,
       nnz: this.#content.nnz,
       lambda: this.#lambdas(this.#step),
@@ -294,10 +299,18 @@ export class TrainingRun {
     this.#saved = this.#step;
   }
 
+  async #writeReport(): Promise<string> {
+    const path = join(this.#parts.output, 'report.html');
+    await writeTrainReport(path, [this.#parts.output]);
+    return path;
+  }
+
   /** An interrupted run keeps what it has done; after an error the checkpoint there is counts. */
   async #saveInterrupted(error: unknown): Promise<void> {
     if (!this.#callbacks.signal?.aborted || error instanceof FlesError || this.#step === this.#saved) return;
     await this.#save();
+    // After a few steps there may be nothing to draw yet.
+    await this.#writeReport().catch(() => undefined);
     await this.note(`stopped behind step ${this.#step}; the checkpoint there is what --resume goes on from`);
   }
 

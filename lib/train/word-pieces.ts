@@ -19,19 +19,20 @@ export async function learnWordPieces(
   texts: Iterable<string> | AsyncIterable<string>,
   size: number,
 ): Promise<string[]> {
-  const words = await countWords(texts);
-  const alphabet = mostFrequentCharacters(words);
-  const vocabulary = new Set([...SPECIAL_TERMS, ...alphabet].filter((term) => term !== ''));
-  const pieces = [...words]
-    .map(([word, count]) => ({ count, pieces: split(word) }))
-    .filter((word) => word.pieces.every((piece) => alphabet.has(piece)));
+  const counts = await countWords(texts);
+  const alphabet = new Set(mostFrequentCharacters(counts));
+  const words = [...counts]
+    .filter(([word]) => Array.from(word).every((character) => alphabet.has(character)))
+    .map(([word, count]) => ({ count, pieces: split(word) }));
+  const continuing = new Set(words.flatMap(({ pieces }) => pieces.slice(1)));
+  const vocabulary = new Set([...SPECIAL_TERMS, ...alphabet, ...[...continuing].sort(compare)]);
   if (vocabulary.size > size) {
     throw new FlesError(
       'ERR_VOCABULARY_SIZE',
       `the characters of the texts alone are ${vocabulary.size} terms, expected at most ${size}; raise the size`,
     );
   }
-  const merger = new Merger(pieces);
+  const merger = new Merger(words);
   while (vocabulary.size < size) {
     const joined = merger.joinBest();
     if (joined === undefined) break;
@@ -63,14 +64,13 @@ function split(word: string): string[] {
   return Array.from(word, (character, i) => (i === 0 ? character : `##${character}`));
 }
 
-function mostFrequentCharacters(words: Map<string, number>): Set<string> {
+function mostFrequentCharacters(words: Map<string, number>): string[] {
   const counts = new Map<string, number>();
   for (const [word, count] of words) {
     for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count);
   }
   const kept = [...counts].sort((a, b) => b[1] - a[1] || compare(a[0], b[0])).slice(0, ALPHABET);
-  const characters = kept.map(([character]) => character).sort(compare);
-  return new Set([...characters, ...characters.map((character) => `##${character}`)]);
+  return kept.map(([character]) => character).sort(compare);
 }
 
 interface Word {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { version } from '../../package.json';
 import { fles, jsonLines, library, tinyModel } from './run-fles';
 
-const COMMANDS = ['encode', 'index', 'search', 'eval', 'data', 'mine', 'info'];
+const COMMANDS = ['encode', 'index', 'search', 'eval', 'data', 'mine', 'train', 'presets', 'report', 'info'];
 
 test.each(COMMANDS)('fles %s --help shows an example', async (command) => {
   const { code, stdout } = await fles([command, '--help']);

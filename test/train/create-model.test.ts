@@ -16,9 +16,10 @@ describe('a vocabulary learnt from texts', () => {
     const terms = await learnWordPieces(texts, 100);
     const characters = ['!', ',', 'd', 'e', 'i', 'l', 'n', 'o', 'r', 's', 't', 'w'];
     const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
-    expect(terms.slice(0, 5 + 24)).toEqual([...special, ...characters, ...characters.map((c) => `##${c}`)]);
+    const continuing = ['##d', '##e', '##i', '##o', '##r', '##s', '##t', '##w'];
+    expect(terms.slice(0, 25)).toEqual([...special, ...characters, ...continuing]);
     // Pairs: l o 4, o w 4, then lo w 4; "##e ##w" 3, "n ##e" 3; "##w ##e" 4 is gone with "##ow".
-    expect(terms.slice(29, 33)).toEqual(['##ow', 'low', '##er', '##ew']);
+    expect(terms.slice(25, 29)).toEqual(['##ow', 'low', '##er', '##ew']);
   });
 
   test('has at most the terms asked for, the same for the same texts, and fails where not even characters fit', async () => {
@@ -29,7 +30,7 @@ describe('a vocabulary learnt from texts', () => {
     await expect(learnWordPieces(texts, 20)).rejects.toThrow(
       expect.objectContaining({
         code: 'ERR_VOCABULARY_SIZE',
-        message: expect.stringContaining('29 terms, expected at most 20'),
+        message: expect.stringContaining('25 terms, expected at most 20'),
       }),
     );
   });

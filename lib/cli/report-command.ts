@@ -1,0 +1,21 @@
+import { Command } from 'commander';
+import { addRequired } from './option-parsers';
+import { checkOutputPath, writeStdout } from './output';
+
+/** `fles report`: the curves of training runs on one page. */
+export function reportCommand(): Command {
+  const command = new Command('report')
+    .summary('compare training runs on one page')
+    .description(
+      'Writes one HTML page, which needs nothing else, with a table of training runs and their curves: terms against their target, lambda, evaluations, loss.',
+    )
+    .argument('<runs...>', 'output folders of fles train, or their metrics.jsonl');
+  return addRequired(command, '--output <file>', 'the page to write')
+    .addHelpText('after', '\nExample:\n  fles report controlled uncontrolled --output report.html')
+    .action(async (runs: string[], { output }: { output: string }) => {
+      const { writeTrainReport } = await import('../train/report.js');
+      await checkOutputPath(output);
+      await writeTrainReport(output, runs);
+      await writeStdout([`${output}\n`]);
+    });
+}

@@ -13,7 +13,7 @@ export function presetsCommand(): Command {
     )
     .argument('[name]', 'the recipe to print')
     .option('--json', 'print JSON: of one recipe, a configuration that fles train --config takes')
-    .addHelpText('after', '\nExamples:\n  fles presets\n  fles presets v12b')
+    .addHelpText('after', '\nExample:\n  fles presets v12b')
     .action((name: string | undefined, { json }: { json?: boolean }) =>
       writeStdout([name === undefined ? listed(json) : json ? toJson(makeConfig(name)) : described(name)]),
     );

@@ -160,6 +160,11 @@ export const TRAIN_SCHEMA = {
       integer(1, 1, MAX, 'steps from one evaluation to the next; there is one at the end in any case'),
       'epoch',
     ),
+    leaks: choice(
+      'report',
+      ['report', 'drop', 'fail'],
+      'what is done about training examples that give away queries of the evaluation: told, left out, or refused',
+    ),
     metric: string('ndcg_cut_10', "the measure that decides which checkpoint is best, by trec_eval's name"),
     maxLength: orNull(integer(2, 2, 65_536, 'tokens read of its texts; null: as many as in training')),
   },

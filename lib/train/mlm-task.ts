@@ -26,6 +26,7 @@ const ORDER = 3;
 
 /** Learning to fill in masked words (BERT; Devlin et al. 2018, arXiv:1810.04805), from texts alone. */
 export class MlmTask implements Task {
+  readonly notes = [];
   #state: MlmState;
 
   private constructor(
@@ -70,10 +71,6 @@ export class MlmTask implements Task {
 
   get stepsPerEpoch(): number {
     return Math.floor(this.size / this.context.config.batch.queries);
-  }
-
-  get notes(): readonly string[] {
-    return [];
   }
 
   get state(): unknown {

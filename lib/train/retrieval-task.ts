@@ -2,6 +2,7 @@ import type { Cancellation, NativeStepReport, NativeTrainer, NativeUpdate } from
 import type { Lambdas } from './clfr';
 import type { TrainConfig } from './config';
 import { type BatchState, type BatchStream, openPairs, type PairSource, streamBatches } from './data';
+import { guardAgainstLeaks, readTestSet } from './data/leaks';
 import { objectiveOf } from './objective';
 import type { StepOutcome, Task, TaskContext } from './task';
 import { Teacher } from './teacher';
@@ -20,6 +21,7 @@ export class RetrievalTask implements Task {
   private constructor(
     private readonly config: TrainConfig,
     private readonly source: PairSource,
+    readonly notes: readonly string[],
     private readonly stream: BatchStream,
     private readonly teacher: Teacher | undefined,
     private readonly idf: Float32Array | undefined,
@@ -37,7 +39,11 @@ export class RetrievalTask implements Task {
       queries: data.queries ?? undefined,
       qrels: data.qrels ?? undefined,
     };
-    const source = await openPairs(data.paths, { ...options, split: data.split, signal });
+    const { source, notes } = await guarded(
+      config,
+      await openPairs(data.paths, { ...options, split: data.split, signal }),
+      signal,
+    );
     let teacher: Teacher | undefined;
     try {
       const stream = streamBatches(
@@ -62,7 +68,7 @@ export class RetrievalTask implements Task {
         loss.flops.weighting === 'idf'
           ? await idfWeights(source.pool, tokenizer, spec.config.vocabularySize, idfOptions)
           : undefined;
-      return new RetrievalTask(config, source, stream, teacher, idf, earlier);
+      return new RetrievalTask(config, source, notes, stream, teacher, idf, earlier);
     } catch (error) {
       teacher?.dispose();
       await source.close();
@@ -72,10 +78,6 @@ export class RetrievalTask implements Task {
 
   get stepsPerEpoch(): number {
     return this.stream.stepsPerEpoch;
-  }
-
-  get notes(): readonly string[] {
-    return this.source.notes;
   }
 
   get state(): unknown {
@@ -113,6 +115,26 @@ export class RetrievalTask implements Task {
     this.teacher?.dispose();
     await this.stream.close();
     await this.source.close();
+  }
+}
+
+/** The source without what gives the evaluation away, if that is wanted, and what there is to know about it. */
+async function guarded(
+  { evaluation, data }: TrainConfig,
+  source: PairSource,
+  signal?: AbortSignal,
+): Promise<{ source: PairSource; notes: string[] }> {
+  if (evaluation.data === null) return { source, notes: [...source.notes] };
+  try {
+    const { test, train } = await readTestSet(evaluation.data, evaluation.split, data);
+    const { source: kept, report } = await guardAgainstLeaks(source, test, evaluation.leaks, { train, signal });
+    const count = report.numbers.length;
+    const done = evaluation.leaks === 'drop' ? 'they are left out' : 'set evaluation.leaks=drop to leave them out';
+    const note = `${count} of ${report.examples} examples give away queries of ${test.name}; ${done}`;
+    return { source: kept, notes: [...source.notes, ...(count > 0 ? [note] : [])] };
+  } catch (error) {
+    await source.close();
+    throw error;
   }
 }
 

@@ -112,6 +112,22 @@ describe('the loop', () => {
     expect(await readdir(join(tiny.folder, 'out'))).not.toContain('.candidate');
   });
 
+  test('tells of examples that give the evaluation away, and leaves them out or refuses them where that is wanted', async () => {
+    fake();
+    const run = async (output: string, leaks: 'report' | 'drop' | 'fail') => {
+      const notes: string[] = [];
+      // Only 40 of the 64 pairs are no queries of dev.
+      const config = tiny.config(output, { evaluation: { data: tiny.dev, leaks }, steps: 6 });
+      await new Trainer(config).run({ onNote: (note) => notes.push(note) });
+      return { notes, epoch: (await log(output)).filter((line) => line.kind === 'step').at(-1)!.epoch };
+    };
+    const told = await run('told', 'report');
+    expect(told.notes[0]).toMatch(/^24 of 64 examples give away queries of .* \(dev\); set evaluation.leaks=drop/);
+    expect(told.epoch).toBe(6 / 8);
+    expect(await run('dropped', 'drop')).toEqual({ notes: [expect.stringMatching(/left out$/)], epoch: 6 / 5 });
+    await expect(run('refused', 'fail')).rejects.toThrow(expect.objectContaining({ code: 'ERR_DATA_LEAK' }));
+  });
+
   test('fills in masked words for the task mlm', async () => {
     fake();
     const config = tiny.config('out', { task: 'mlm' });

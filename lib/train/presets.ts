@@ -76,7 +76,7 @@ const SELF_DISTILLED = {
     ...FLES.loss,
     infoNce: 0,
     flops: { norm: 'l1', documents: 3e-6, queries: 3e-6 },
-    distillation: { kl: 0.7, vocabulary: 0.3, teacher: 'mindoval/fles1-v12b', teacherThreshold: 0.3 },
+    distillation: { ranking: 0.7, vocabulary: 0.3, teacher: 'mindoval/fles1-v12b', teacherThreshold: 0.3 },
   },
   clfr: { law: 'relative', target: 400, gain: 0.1, interval: 'epoch', window: 500 },
 } as const satisfies TrainConfigChanges;
@@ -85,7 +85,7 @@ const SELF_DISTILLED_PUBLISHED = [
   'batch.examples',
   'optimizer.rate',
   'loss.flops.norm',
-  'loss.distillation.kl',
+  'loss.distillation.ranking',
   'loss.distillation.vocabulary',
   'loss.distillation.teacher',
   'loss.distillation.teacherThreshold',
@@ -149,7 +149,7 @@ export const PRESETS = {
       optimizer: { rate: 5e-6 },
       loss: {
         ...SELF_DISTILLED.loss,
-        distillation: { ...SELF_DISTILLED.loss.distillation, kl: 0.3, vocabulary: 0.7 },
+        distillation: { ...SELF_DISTILLED.loss.distillation, ranking: 0.3, vocabulary: 0.7 },
       },
     },
   },

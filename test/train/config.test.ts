@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeConfig, parseSetting, TRAIN_SCHEMA } from '../../lib/train/config';
 import { PRESETS, type Preset } from '../../lib/train/presets';
@@ -106,6 +108,16 @@ describe('the presets', () => {
     for (const { published } of Object.values<Preset>(PRESETS))
       expect(keys).toEqual(expect.arrayContaining([...published]));
   });
+});
+
+test('docs/training.md lists every key with its default and what it means', () => {
+  const text = readFileSync(join(__dirname, '../../docs/training.md'), 'utf8');
+  const short = (value: unknown) =>
+    typeof value === 'number' && value > 0 && value < 1e-3 ? value.toExponential() : JSON.stringify(value);
+  for (const [key, { initial, doc, expected }] of fields(TRAIN_SCHEMA)) {
+    const meaning = `${doc}; ${expected}`.replaceAll('|', '\\|');
+    expect(text).toContain(`| \`${key}\` | \`${short(initial)}\` | ${meaning} |`);
+  }
 });
 
 function at(config: object, key: string): unknown {

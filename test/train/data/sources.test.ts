@@ -395,6 +395,16 @@ describe('examples by their query', () => {
     await rest.close();
   });
 
+  test('may be left out anywhere, and the others keep their order', async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `q${i}`);
+    const source = await open({ 'a.jsonl': jsonLines(...names.map((query) => ({ query, positive: 'p' }))) }, '');
+    for (const gone of [[0], [19], [0, 1, 2], [3, 4, 9, 10, 11, 18], [17, 18, 19], names.slice(1).map((_, i) => i)]) {
+      const rest = withoutExamples(source, Float64Array.from(gone));
+      expect((await texts(rest)).map(([query]) => query)).toEqual(names.filter((_, i) => !gone.includes(i)));
+    }
+    await source.close();
+  });
+
   test('have the numbers that joining gives them', async () => {
     const source = await openPairs([await folder(MARCO), await folder(BEIR)]);
     expect(Array.from(await source.findByQuery(isWanted))).toEqual([0, 2, 4, 5]);

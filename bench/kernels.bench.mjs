@@ -77,7 +77,7 @@ function head(B, L, C, V = 30522) {
     op: 'sparse_head',
     flop: 2 * B * L * C * V,
     args: () => ({
-      ...{ B, T: B * L, C, V, pooling: 'max', in: floats(B * L * C), weight: floats(V * C), bias: floats(V) },
+      ...{ B, T: B * L, C, V, pooling: 'max', cut: 0, in: floats(B * L * C), weight: floats(V * C), bias: floats(V) },
       ...{ offsets: offsets(B, L), pooled: new Float32Array(B * V) },
     }),
   };

@@ -44,6 +44,9 @@ struct HeadPanels {
   float* pooled;      // (texts, ld) from the first column on
   int32_t* argmax;    // likewise, or null
   int64_t ld;
+  // Of int8, for a screen: (rows, 2) L2 norms of each row and of what rounding took from it. Pooled is then the maximum
+  // of upper bounds on the logits in float32, by Cauchy and Schwarz: |x w - x'w'| <= |x - x'| |w| + |x'| |w - w'|.
+  const float* row_norms;
 };
 
 // Matrix products of one DataType.
@@ -54,6 +57,8 @@ struct ProductKernels {
   void (*pack_block)(const float* in, int rows, int64_t ld, int K, void* block);
   void (*linear_panels)(const LinearPanels&);
   void (*head_panels)(const HeadPanels&);
+  // Columns of a weight packed as float32, `count` of them, gathered into panels of their own. Null but in float32.
+  void (*gather_columns)(const void* packed, const int32_t* columns, int count, int K, void* panels);
   // For the backward pass, null in int8. A block of `count` columns of a matrix (rows, ld): their transpose, packed as
   // pack_block packs rows.
   void (*pack_columns)(const float* in, int rows, int64_t ld, int count, void* block);

@@ -22,17 +22,24 @@ namespace FLES_LEVEL {
 // clang-format on
 
 // The members of ProductKernels, in its order.
-#define FLES_PRODUCTS(Type, type, pack_columns, pack_panel)                       \
-  {block_bytes<Type>,   panel_bytes<Type>, pack_weight_##type, pack_block_##type, \
-   linear_panels<Type>, head_panels<Type>, pack_columns,       pack_panel}
+#define FLES_PRODUCTS(Type, type, gather, pack_columns, pack_panel) \
+  {block_bytes<Type>,                                               \
+   panel_bytes<Type>,                                               \
+   pack_weight_##type,                                              \
+   pack_block_##type,                                               \
+   linear_panels<Type>,                                             \
+   head_panels<Type>,                                               \
+   gather,                                                          \
+   pack_columns,                                                    \
+   pack_panel}
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
 constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             MR,
                             NR,
-                            {FLES_PRODUCTS(Float32, float32, pack_columns_float32, pack_panel_float32),
-                             FLES_PRODUCTS(Bfloat16, bfloat16, pack_columns_bfloat16, pack_panel_bfloat16),
-                             FLES_PRODUCTS(Int8, int8, nullptr, nullptr)},
+                            {FLES_PRODUCTS(Float32, float32, gather_columns, pack_columns_float32, pack_panel_float32),
+                             FLES_PRODUCTS(Bfloat16, bfloat16, nullptr, pack_columns_bfloat16, pack_panel_bfloat16),
+                             FLES_PRODUCTS(Int8, int8, nullptr, nullptr, nullptr)},
                             attention_head,
                             attention_scratch,
                             add_rows,

@@ -54,7 +54,7 @@ FLES_INLINE void keep_largest(float* best, int32_t* best_row, vf z, int32_t row)
   }
 }
 
-template <class D, int kPooling, bool kArgmax>
+template <class D, int kPooling, bool kArgmax, bool kScreen = false>
 static void head_panels_as(const HeadPanels& p) {
   const auto* blocks = static_cast<const typename D::Block*>(p.blocks);
   const auto* weights = static_cast<const typename D::Panel*>(p.panels);
@@ -71,10 +71,15 @@ static void head_panels_as(const HeadPanels& p) {
       const typename D::Panel* weight = weights + column / NR * D::panel_size(p.K);
       vf bias[NV];
       load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
+      const auto* norms = reinterpret_cast<const float*>(weight) + NR;  // read by a screen alone
       const int64_t panel = column / NR * scratch;
       tile_rows<D>(rows, block, weight, padded(p.K), [&](int i, vf(&sums)[NV]) {
         const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
         for (int j = 0; j < NV; ++j) {
+          if constexpr (kScreen) {
+            const float* row = p.row_norms + 2 * (first + i);
+            sums[j] += row[1] * load(norms + j * W) + row[0] * load(norms + NR + j * W);
+          }
           const int64_t at = place + j * W;
           if constexpr (kPooling != kMaxPooling) {
             add_log1p<kPooling>(p.best + at, sums[j] + bias[j]);
@@ -99,7 +104,23 @@ static void head_panels(const HeadPanels& p) {
   if (p.pooling == kSumPooling) return head_panels_as<D, kSumPooling, false>(p);
   if (p.pooling == kSumLog1pPooling) return head_panels_as<D, kSumLog1pPooling, false>(p);
   if (p.argmax != nullptr) return head_panels_as<D, kMaxPooling, true>(p);
+  if constexpr (D::kScreens) {
+    if (p.row_norms != nullptr) return head_panels_as<D, kMaxPooling, false, true>(p);
+  }
   head_panels_as<D, kMaxPooling, false>(p);
+}
+
+static void gather_columns(const void* packed, const int32_t* columns, int count, int K, void* panels) {
+  for (int i = 0; i < count; ++i) {
+    const int n = columns[i];
+    const float* from = static_cast<const float*>(packed) + n / NR * Float32::panel_size(K) + n % NR;
+    float* to = static_cast<float*>(panels) + i / NR * Float32::panel_size(K) + i % NR;
+    for (int k = 0; k < padded(K); ++k) to[int64_t{k} * NR] = from[int64_t{k} * NR];
+  }
+  for (int i = count; i % NR != 0; ++i) {
+    float* to = static_cast<float*>(panels) + i / NR * Float32::panel_size(K) + i % NR;
+    for (int k = 0; k < padded(K); ++k) to[int64_t{k} * NR] = 0.0f;
+  }
 }
 
 template <class D>

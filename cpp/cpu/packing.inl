@@ -36,13 +36,22 @@ static void pack_weight_int8(const float* rows, int count, int first, int K, voi
   for_weight_rows<Int8>(rows, count, first, K, packed, [&](uint8_t* panel, int column, const float* from) {
     float largest = 0.0f;
     for (int k = 0; k < K; ++k) largest = __builtin_fmaxf(largest, __builtin_fabsf(from[k]));
-    reinterpret_cast<float*>(panel)[column] = largest / 127.0f;
+    auto* header = reinterpret_cast<float*>(panel) + column;
+    const float scale = largest / 127.0f;
+    header[0] = scale;
+    float squares = 0.0f, rounded = 0.0f;
     const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
     uint8_t* to = panel + Int8::kPanelHeader + column * kStep;
     for (int k = 0; k < padded(K); ++k) {
       const int value = k < K ? static_cast<int>(__builtin_rintf(from[k] * inverse)) : 0;
       to[int64_t{k / kStep} * NR * kStep + k % kStep] = static_cast<uint8_t>(value + kWeightOffset);
+      if (k >= K) continue;
+      const float error = from[k] - scale * static_cast<float>(value);
+      squares += from[k] * from[k];
+      rounded += error * error;
     }
+    header[NR] = __builtin_sqrtf(squares);
+    header[2 * NR] = __builtin_sqrtf(rounded);
   });
 }
 

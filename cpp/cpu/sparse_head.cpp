@@ -1,24 +1,30 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "core/error.h"
 #include "cpu/backend_cpu.h"
 
 namespace fles::cpu {
+namespace {
 
-void sparse_head(void* self, const SparseHeadForward& a) {
-  State& state = state_of(self);
-  const std::scoped_lock held(state.one_op);
-  if (a.pooling != HeadPooling::kMax && a.argmax != nullptr) {
-    fail("ERR_ARGUMENT_VALUE", "argmax is asked of a sum, which has none; pass null");
-  }
-  const Kernels& kernels = *state.kernels;
-  const ProductKernels& products = state.products(a.weight->type);
-  const uint8_t* blocks = pack_input(state, a.weight->type, a.in, a.T, a.C);
-  const auto* weight = static_cast<const uint8_t*>(a.weight->data);
-  const int64_t panel = products.panel_bytes(a.C);
-
+std::vector<int32_t> text_of_rows(const SparseHeadForward& a) {
   std::vector<int32_t> row_text(a.T);
   for (int b = 0; b < a.B; ++b) {
     for (int t = a.offsets[b]; t < a.offsets[b + 1]; ++t) row_text[t] = b;
   }
+  return row_text;
+}
+
+// The head over all terms with one of the packed weights; a screen when there are norms of the rows.
+void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, const float* row_norms) {
+  const Kernels& kernels = *state.kernels;
+  const ProductKernels& products = state.products(matrix.type);
+  const uint8_t* blocks = pack_input(state, matrix.type, a.in, a.T, a.C);
+  const auto* weight = static_cast<const uint8_t*>(matrix.data);
+  const int64_t panel = products.panel_bytes(a.C);
+  const std::vector<int32_t> row_text = text_of_rows(a);
+  int32_t* argmax = row_norms == nullptr ? a.argmax : nullptr;
   const int width = panels_at_once(products, a.C) * kernels.NR;  // columns handed out together
   const int widths = (a.V + width - 1) / width;
   // Running maxima of those columns for every text, and the rows they came from, for each thread.
@@ -38,12 +44,146 @@ void sparse_head(void* self, const SparseHeadForward& a) {
         .texts = a.B,
         .pooling = static_cast<int>(a.pooling),
         .best = own,
-        .best_row = a.argmax == nullptr ? nullptr : reinterpret_cast<int32_t*>(own + best),
+        .best_row = argmax == nullptr ? nullptr : reinterpret_cast<int32_t*>(own + best),
         .pooled = a.pooled + column,
-        .argmax = a.argmax == nullptr ? nullptr : a.argmax + column,
+        .argmax = argmax == nullptr ? nullptr : argmax + column,
         .ld = a.V,
+        .row_norms = row_norms,
     });
   });
+}
+
+// For each row: its L2 norm and the most that rounding to int8 can take from it, half a step a value. A float32 sum of
+// C products is itself off by at most C + 1 roundings, which the second number covers as well.
+std::vector<float> norms_of_rows(State& state, const SparseHeadForward& a) {
+  std::vector<float> norms(static_cast<size_t>(a.T) * 2);
+  state.pool->parallel_for(a.T, [&](int64_t t, int) {
+    const float* row = a.in + t * a.C;
+    double squares = 0;
+    float largest = 0;
+    for (int c = 0; c < a.C; ++c) {
+      squares += static_cast<double>(row[c]) * row[c];
+      largest = std::max(largest, std::fabs(row[c]));
+    }
+    const double norm = std::sqrt(squares);
+    const double rounding = largest / 127.0 / 2 * std::sqrt(static_cast<double>(a.C));
+    constexpr double kSlack = 1.0001;  // for the arithmetic of the bound
+    norms[2 * t] = static_cast<float>((norm + rounding) * kSlack);
+    norms[2 * t + 1] = static_cast<float>((rounding + norm * (a.C + 16) * std::ldexp(1.0, -23)) * kSlack);
+  });
+  return norms;
+}
+
+// Some candidates of one text.
+struct Part {
+  int text, first, count;
+};
+
+// Computes the candidates exactly: their columns are gathered into panels and multiplied by the rows of their text.
+void compute_candidates(State& state, const SparseHeadForward& a, const std::vector<int32_t>& terms,
+                        const std::vector<Part>& parts, int most) {
+  const Kernels& kernels = *state.kernels;
+  const ProductKernels& products = state.products(DataType::kFloat32);
+  int longest = 0;
+  for (int b = 0; b < a.B; ++b) longest = std::max(longest, a.offsets[b + 1] - a.offsets[b]);
+  const size_t block = products.block_bytes(a.C) / sizeof(float);
+  const size_t panel = products.panel_bytes(a.C) / sizeof(float);
+  const size_t blocks = block * ((longest + kernels.MR - 1) / kernels.MR);
+  const size_t panels = panel * ((most + kernels.NR - 1) / kernels.NR);
+  const auto padded_most = static_cast<size_t>((most + kernels.NR - 1) / kernels.NR * kernels.NR);
+  const size_t each = (blocks + panels + 5 * padded_most + 15) / 16 * 16;
+  float* memory = state.other.floats(each * state.pool->size());
+  const std::vector<int32_t> row_text(longest, 0);
+  state.pool->parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t work, int thread) {
+    const Part& part = parts[work];
+    const int32_t* own = terms.data() + part.first;
+    const int first = a.offsets[part.text];
+    const int rows = a.offsets[part.text + 1] - first;
+    float* packed = memory + each * thread;
+    float* gathered = packed + blocks;
+    float* bias = gathered + panels;
+    float* best = bias + padded_most;
+    auto* best_row = reinterpret_cast<int32_t*>(best + padded_most);
+    float* pooled = best + 2 * padded_most;
+    auto* argmax = reinterpret_cast<int32_t*>(pooled + padded_most);
+    for (int r = 0; r < rows; r += kernels.MR) {
+      products.pack_block(a.in + int64_t{first + r} * a.C, std::min(kernels.MR, rows - r), a.C, a.C,
+                          packed + r / kernels.MR * block);
+    }
+    products.gather_columns(a.weight->data, own, part.count, a.C, gathered);
+    for (int i = 0; i < part.count; ++i) bias[i] = a.bias[own[i]];
+    products.head_panels({
+        .blocks = packed,
+        .panels = gathered,
+        .rows = rows,
+        .columns = part.count,
+        .K = a.C,
+        .bias = bias,
+        .row_text = row_text.data(),
+        .texts = 1,
+        .pooling = static_cast<int>(a.pooling),
+        .best = best,
+        .best_row = a.argmax == nullptr ? nullptr : best_row,
+        .pooled = pooled,
+        .argmax = a.argmax == nullptr ? nullptr : argmax,
+        .ld = part.count,
+        .row_norms = nullptr,
+    });
+    for (int i = 0; i < part.count; ++i) {
+      const int64_t place = int64_t{part.text} * a.V + own[i];
+      a.pooled[place] = pooled[i];
+      if (a.argmax != nullptr) a.argmax[place] = first + argmax[i];
+    }
+  });
+}
+
+// Upper bounds from int8 products, then the exact logits of the terms that can be above the cut. Returns how many.
+int64_t screened(State& state, const SparseHeadForward& a) {
+  const std::vector<float> norms = norms_of_rows(state, a);
+  pool(state, a, *a.screen, norms.data());
+  const int most = 16 * state.kernels->NR;  // candidates handed out together
+  std::vector<int32_t> terms;
+  std::vector<Part> parts;
+  for (int b = 0; b < a.B; ++b) {
+    const size_t begin = terms.size();
+    float* bounds = a.pooled + int64_t{b} * a.V;
+    for (int v = 0; v < a.V; ++v) {
+      if (!(bounds[v] <= a.cut)) terms.push_back(v);  // NaN too: the exact path shows it
+      bounds[v] = -std::numeric_limits<float>::infinity();
+      if (a.argmax != nullptr) a.argmax[int64_t{b} * a.V + v] = -1;
+    }
+    for (size_t i = begin; i < terms.size(); i += most) {
+      parts.push_back({b, static_cast<int>(i), static_cast<int>(std::min<size_t>(most, terms.size() - i))});
+    }
+  }
+  // Where most terms are candidates the plain way is shorter.
+  if (static_cast<int64_t>(terms.size()) > int64_t{a.B} * a.V / 4) {
+    pool(state, a, *a.weight, nullptr);
+  } else {
+    compute_candidates(state, a, terms, parts, most);
+  }
+  return static_cast<int64_t>(terms.size());
+}
+
+}  // namespace
+
+void sparse_head(void* self, const SparseHeadForward& a) {
+  State& state = state_of(self);
+  const std::scoped_lock held(state.one_op);
+  if (a.pooling != HeadPooling::kMax && a.argmax != nullptr) {
+    fail("ERR_ARGUMENT_VALUE", "argmax is asked of a sum, which has none; pass null");
+  }
+  const bool screen = a.screen != nullptr;
+  if (screen && (a.pooling != HeadPooling::kMax || a.weight->type != DataType::kFloat32)) {
+    fail("ERR_ARGUMENT_VALUE", "a screen is given to a sum or to a weight that is not float32; pass null");
+  }
+  int64_t candidates = int64_t{a.B} * a.V;
+  if (screen) {
+    candidates = screened(state, a);
+  } else {
+    pool(state, a, *a.weight, nullptr);
+  }
+  if (a.candidates != nullptr) *a.candidates = static_cast<int32_t>(std::min<int64_t>(candidates, INT32_MAX));
 }
 
 }  // namespace fles::cpu

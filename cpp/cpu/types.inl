@@ -20,6 +20,7 @@ struct Float32 {
   using Block = float;  // [K / 4][MR][4]
   using Panel = float;  // [K][NR]
   using Sum = vf;
+  static constexpr bool kScreens = false;
   static constexpr int64_t block_size(int K) { return int64_t{padded(K)} * MR; }
   static constexpr int64_t panel_size(int K) { return int64_t{padded(K)} * NR; }
 
@@ -83,6 +84,7 @@ FLES_INLINE vf widen_bfloat16(const uint16_t* p) {
 struct Bfloat16 {
   using Panel = uint16_t;  // [K / kStep][NR][kStep]
   using Sum = vf;
+  static constexpr bool kScreens = false;
   static constexpr int64_t panel_size(int K) { return int64_t{padded(K)} * NR; }
   static constexpr int64_t block_size(int K) { return int64_t{padded(K)} * MR; }
 #if defined(FLES_BFLOAT16_DOT)
@@ -186,11 +188,14 @@ FLES_INLINE vi load_weights(const uint8_t* p) {
 struct Int8 {
   // Scales of the MR rows and sums of their values, then values [K / kStep][MR][kStep], of 16 bits where kStep is 2.
   using Block = uint8_t;
-  using Panel = uint8_t;  // scales of the NR columns, then values [K / kStep][NR][kStep]
+  // Scales of the NR columns, L2 norms of their weights and of what rounding took from these, then values
+  // [K / kStep][NR][kStep].
+  using Panel = uint8_t;
   using Sum = vi;
+  static constexpr bool kScreens = true;
   static constexpr int kLane = 4;  // bytes of a row's values in one step
   static constexpr int kBlockHeader = MR * 8;
-  static constexpr int kPanelHeader = NR * 4;
+  static constexpr int kPanelHeader = NR * 12;
   static constexpr int64_t block_size(int K) { return kBlockHeader + int64_t{padded(K)} / kStep * MR * kLane; }
   static constexpr int64_t panel_size(int K) { return kPanelHeader + int64_t{padded(K)} * NR; }
 

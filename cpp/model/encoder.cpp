@@ -1,5 +1,7 @@
 #include "model/encoder.h"
 
+#include <cmath>
+
 #include "core/error.h"
 
 namespace fles {
@@ -38,10 +40,46 @@ HeadPooling head_pooling_of(SparsePooling pooling) {
   return HeadPooling::kMax;  // the activation is monotone: it comes after the maximum
 }
 
+// A logit whose weight is surely not above the threshold, just below where it is.
+float lowest_logit(const SparseOptions& options) {
+  double logit = std::expm1(static_cast<double>(options.threshold));
+  if (options.pooling == SparsePooling::kLog1pLog1p) logit = std::expm1(logit);
+  return static_cast<float>(logit * (1 - 1e-6));
+}
+
 }  // namespace
 
 Encoder::Encoder(const Backend& backend, const ModelSource& source)
     : backend_(backend), parameters_(load_parameters(backend, source)), with_head_(source.with_head) {}
+
+void Encoder::pool(const RaggedBatch& batch, const SparseOptions& options, const float* transformed) {
+  const Parameters& p = parameters_;
+  const HeadPooling pooling = head_pooling_of(options.pooling);
+  const bool screened = p.screen != nullptr && pooling == HeadPooling::kMax && unscreened_ == 0;
+  if (unscreened_ > 0) --unscreened_;
+  if (!candidates_) candidates_ = Buffer(backend_, 1);
+  auto* candidates = reinterpret_cast<int32_t*>(candidates_.data());
+  backend_.sparse_head(backend_.self, {.in = transformed,
+                                       .weight = p.decoder.weight.get(),
+                                       .bias = p.decoder.bias.data(),
+                                       .offsets = batch.offsets,
+                                       .pooled = pooled_.data(),
+                                       .argmax = nullptr,
+                                       .B = batch.B,
+                                       .T = batch.T,
+                                       .C = p.config.hidden_size,
+                                       .V = p.config.vocabulary_size,
+                                       .pooling = pooling,
+                                       .screen = screened ? p.screen.get() : nullptr,
+                                       .candidates = candidates,
+                                       .cut = lowest_logit(options)});
+  if (!screened) return;
+  // A screen that lets a tenth of the terms pass saves nothing; vectors are the same with and without it.
+  int32_t count = 0;
+  backend_.download(backend_.self, &count, candidates, sizeof count);
+  constexpr int kBatches = 64;
+  if (int64_t{count} * 10 > int64_t{batch.B} * p.config.vocabulary_size) unscreened_ = kBatches;
+}
 
 SparseRows Encoder::encode_sparse(const RaggedBatch& batch, const SparseOptions& options,
                                   const std::atomic<bool>& cancelled) {
@@ -72,8 +110,7 @@ SparseRows Encoder::encode_sparse(const RaggedBatch& batch, const SparseOptions&
 
   const size_t row_floats = static_cast<size_t>(B) * V;
   reserve(backend_, pooled_, pooled_capacity_, row_floats);
-  backend_.sparse_head(backend_.self, {transformed, p.decoder.weight.get(), p.decoder.bias.data(), batch.offsets,
-                                       pooled_.data(), nullptr, B, T, C, V, head_pooling_of(options.pooling)});
+  pool(batch, options, transformed);
   throw_if_cancelled(cancelled);
 
   if (!counts_ || static_cast<size_t>(B) > rows_capacity_) {

@@ -52,7 +52,11 @@ class Encoder {
   bool with_head_;
   std::mutex one_call_;
   Workspace workspace_;
-  Buffer pooled_, terms_, weights_, counts_, drop_;
+  // Pooled logits of a batch, (B, V): those that can be above the threshold, at least.
+  void pool(const RaggedBatch& batch, const SparseOptions& options, const float* transformed);
+
+  Buffer pooled_, terms_, weights_, counts_, drop_, candidates_;
+  int unscreened_ = 0;  // batches to come before the screen is tried again
   size_t pooled_capacity_ = 0, rows_capacity_ = 0, kept_capacity_ = 0;
 };
 

@@ -33,13 +33,13 @@ class Loader {
   }
 
   // The matrices stacked by rows in one packed matrix: each [rows, K].
-  std::shared_ptr<PackedMatrix> packed(const std::vector<std::string>& names, int64_t rows, int64_t K) {
+  std::shared_ptr<PackedMatrix> packed(const std::vector<std::string>& names, int64_t rows, int64_t K, DataType type) {
     const int64_t N = rows * static_cast<int64_t>(names.size());
     const Backend& backend = backend_;
     std::shared_ptr<PackedMatrix> matrix(
-        backend.create_packed(backend.self, static_cast<int>(N), static_cast<int>(K), type_),
+        backend.create_packed(backend.self, static_cast<int>(N), static_cast<int>(K), type),
         [&backend](PackedMatrix* m) { backend.release_packed(backend.self, m); });
-    bytes_ += static_cast<size_t>(N) * K * bytes_of(type_);
+    bytes_ += static_cast<size_t>(N) * K * bytes_of(type);
     for (size_t i = 0; i < names.size(); ++i) {
       const TensorReader reader = tensors_.open(names[i], {rows, K});
       for_chunks(rows, K, [&](int64_t first, int64_t count, float* part) {
@@ -49,6 +49,9 @@ class Loader {
       });
     }
     return matrix;
+  }
+  std::shared_ptr<PackedMatrix> packed(const std::vector<std::string>& names, int64_t rows, int64_t K) {
+    return packed(names, rows, K, type_);
   }
 
   Buffer stacked_bias(const std::vector<std::string>& names, int64_t rows) {
@@ -150,6 +153,7 @@ Parameters load_parameters(const Backend& backend, const ModelSource& source) {
     p.head_norm = load.norm("head.norm", C);
     const char* decoder = load.has("head.decoder.weight") ? "head.decoder.weight" : "embeddings.word.weight";
     p.decoder = {load.packed({decoder}, V, C), load.vector("head.bias", {V})};
+    if (source.type == DataType::kFloat32) p.screen = load.packed({decoder}, V, C, DataType::kInt8);
   }
   p.bytes = load.bytes();
   return p;

@@ -60,14 +60,13 @@ class Door {
     if (!absent(name)) output(name, pointer, count);
   }
   void weight(const char* name, const PackedMatrix*& matrix, int N, int K) {
-    const std::vector<float> values = array_of<float>(object_.Get(name), name);
-    check(name, static_cast<int64_t>(values.size()), int64_t{N} * K);
     const auto type =
         absent("dtype") ? DataType::kFloat32 : choice_at<DataType>(object_, "dtype", {"float32", "bfloat16", "int8"});
-    PackedMatrix* packed = backend_.create_packed(backend_.self, N, K, type);
-    packed_.push_back(packed);
-    backend_.pack_rows(backend_.self, packed, values.data(), 0, N);
-    matrix = packed;
+    pack(name, matrix, N, K, type);
+  }
+  void optional_weight(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {
+    matrix = nullptr;
+    if (!absent(name)) pack(name, matrix, N, K, type);
   }
 
   // What JavaScript passed may not be used after the call that passed it.
@@ -100,6 +99,14 @@ class Door {
       fail("ERR_ARGUMENT_LENGTH", "%s has %lld values, expected %lld", name, static_cast<long long>(seen),
            static_cast<long long>(expected));
     }
+  }
+  void pack(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {
+    const std::vector<float> values = array_of<float>(object_.Get(name), name);
+    check(name, static_cast<int64_t>(values.size()), int64_t{N} * K);
+    PackedMatrix* packed = backend_.create_packed(backend_.self, N, K, type);
+    packed_.push_back(packed);
+    backend_.pack_rows(backend_.self, packed, values.data(), 0, N);
+    matrix = packed;
   }
   template <class T>
   T* take(int64_t count) {

@@ -8,5 +8,6 @@
 //   v.optional("bias", a.bias, count)  the same, or null
 //   v.output("out", a.out, count)   `count` values that the op writes
 //   v.weight("weight", a.weight, N, K)  a matrix packed by the backend, in the type that `dtype` names
+//   v.optional_weight("screen", a.screen, N, K, type)  the same in the type given, or null
 // The test door (node/op_door.cpp) reads arguments from JavaScript by these calls, so that an op needs no binding.
 #pragma once

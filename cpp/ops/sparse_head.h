@@ -5,7 +5,10 @@
 //   pooled   (B, V)    max: the largest z of the text; sum: sum over its tokens of log1p(relu(z)) (SPLADE v1,
 //                      arXiv:2107.05720); sum_log1p: of log1p(log1p(relu(z))); added in token order
 //   argmax   (B, V)    max only, or null: row (0..T-1) of the largest z; the lowest row wins a tie
-// A text without tokens gets -infinity (max) or 0 (sum), and argmax -1.
+// With `screen` (max only), the same weight packed in int8, terms may be left out whose largest logit has an upper
+// bound, from int8 products and the norms of what rounding took, that is not above `cut`: they get -infinity and argmax
+// -1. All others have the bits that they have without it. `candidates` tells how many of the B V were computed. A text
+// without tokens gets -infinity (max) or 0 (sum), and argmax -1.
 #pragma once
 #include <cstdint>
 
@@ -24,6 +27,9 @@ struct SparseHeadForward {
   int32_t* argmax;
   int B, T, C, V;
   HeadPooling pooling;
+  const PackedMatrix* screen;  // or null
+  int32_t* candidates;         // one number, or null
+  float cut;
 };
 
 template <class Visitor>
@@ -31,11 +37,14 @@ void fields(Visitor& v, SparseHeadForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V);
   v.choice("pooling", a.pooling, {"max", "sum", "sum_log1p"});
   v.input("in", a.in, int64_t{a.T} * a.C);
+  v.number("cut", a.cut);
   v.weight("weight", a.weight, a.V, a.C);
+  v.optional_weight("screen", a.screen, a.V, a.C, DataType::kInt8);
   v.input("bias", a.bias, int64_t{a.V});
   v.input("offsets", a.offsets, int64_t{a.B} + 1);
   v.output("pooled", a.pooled, int64_t{a.B} * a.V);
   v.optional_output("argmax", a.argmax, int64_t{a.B} * a.V);
+  v.optional_output("candidates", a.candidates, 1);
 }
 
 }  // namespace fles

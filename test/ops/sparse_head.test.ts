@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import { native } from '../../lib/native';
 import { type DataType, dataTypes } from '../support/data-types';
-import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
+import { devices, expectClose, randomFloats, runOp, unwritten } from '../support/native-ops';
 import { cases, logits, reference, type SparseHeadArguments } from './sparse_head.cases';
 
 const run = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
-  runOp(device, 'sparse_head', { ...args, dtype }, { pooled: unwritten(args.B * args.V) }).pooled;
+  runOp(device, 'sparse_head', { cut: 0, ...args, dtype }, { pooled: unwritten(args.B * args.V) }).pooled;
 
 const runWithArgmax = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
   runOp(
     device,
     'sparse_head',
-    { ...args, dtype },
+    { cut: 0, ...args, dtype },
     {
       pooled: unwritten(args.B * args.V),
       argmax: new Int32Array(args.B * args.V).fill(-7),
@@ -76,6 +77,69 @@ describe.each(devices)('sparse_head on %s', (device) => {
         expect(run(device, alone, dtype)).toEqual(together.subarray(b * args.V, (b + 1) * args.V));
       }
     }
+  });
+
+  describe('with a screen', () => {
+    /** Values and rows with the screen, and how many terms it let pass. */
+    const screened = (args: SparseHeadArguments, cut: number) =>
+      runOp(
+        device,
+        'sparse_head',
+        { ...args, dtype: 'float32', cut, screen: args.weight },
+        {
+          pooled: unwritten(args.B * args.V),
+          argmax: new Int32Array(args.B * args.V).fill(-7),
+          candidates: new Int32Array(1),
+        },
+      );
+    /** Few logits above 0; with `outlier`, one input of each row dwarfs the others, so that int8 keeps little of them. */
+    const sparse = (outlier: boolean, [V, C] = [2000, 48]) => {
+      const offsets = Int32Array.of(0, 3, 3, 30, 31);
+      const input = randomFloats(31 * C, 51).map((x, i) => (outlier && i % C === 7 ? 40 * x : x));
+      input.fill(0, 5 * C, 6 * C); // a row of zeros
+      const weight = randomFloats(V * C, 52).map((x, i) => (outlier && i % C === 7 ? x / 40 : x));
+      const bias = randomFloats(V, 53).map((x) => x - 30);
+      return { B: 4, T: 31, C, V, pooling: 'max' as const, in: input, weight, bias, offsets };
+    };
+
+    const screens: [string, SparseHeadArguments][] = [
+      ['even inputs', sparse(false)],
+      ['inputs with outliers', sparse(true)],
+      ['a number of inputs that fills no group', sparse(false, [530, 7])],
+      ...withMax
+        .filter(({ dtype }) => dtype === 'float32')
+        .map(({ name, args }): [string, SparseHeadArguments] => [name, args]),
+    ];
+
+    test.each(screens)('every value above the cut has the bits and the row it has without: %s', (_, args) => {
+      const whole = runWithArgmax(device, args);
+      for (const cut of [0, 0.7, 5]) {
+        const { pooled, argmax } = screened(args, cut);
+        for (const [i, exact] of whole.pooled.entries()) {
+          const left = pooled[i] === Number.NEGATIVE_INFINITY && argmax[i] === -1;
+          if (exact <= cut && left) continue;
+          expect([pooled[i], argmax[i]]).toEqual([exact, whole.argmax[i]]);
+        }
+      }
+    });
+
+    test('few terms pass where few are above the cut', () => {
+      const args = sparse(false);
+      const above = runWithArgmax(device, args).pooled.filter((z) => z > 0).length;
+      const { candidates } = screened(args, 0);
+      expect(above).toBeGreaterThan(20);
+      expect(candidates[0]).toBeGreaterThanOrEqual(above);
+      expect(candidates[0]).toBeLessThan(3 * above);
+    });
+
+    test('a sum or a weight in another type is refused', () => {
+      const { args } = cases.find(({ args }) => args.pooling === 'sum')!;
+      expect(() => screened(args, 0)).toThrow(/sum/);
+      const other = { ...sparse(false), dtype: 'int8', cut: 0 };
+      expect(() =>
+        native.runOp(device, 'sparse_head', { ...other, screen: other.weight, pooled: unwritten(4 * other.V) }),
+      ).toThrow(/not float32/);
+    });
   });
 
   test('argmax of sums is refused', () => {

@@ -37,3 +37,21 @@ test.skipIf(!data.found || !models.found)(
     }
   },
 );
+
+test.skipIf(!data.found || !models.found).each([['bfloat16'], ['int8']])(
+  `%s loses less than 0.002 of nDCG@10 on NFCorpus${data.reason || models.reason}`,
+  { timeout: 900_000 },
+  async (dtype) => {
+    const output = await temporaryFolder();
+    const systems = `sparse=${join(models.directory, 'splade-tiny')}`;
+    const args = ['--data', join(data.directory, 'nfcorpus'), '--systems', systems, '--max-length', '256'];
+    const { code } = await fles(['eval', ...args, '--dtype', dtype, '--output', output], {
+      env: { FLES_NUM_THREADS: '' },
+    });
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(await readFile(join(output, 'report.json'), 'utf8'));
+    expect(rows[0].metrics.ndcg_cut_10).toBeGreaterThan(0.3056 - 0.002);
+    // It was computed in another way: the vectors are not those of float32.
+    expect(rows[0].nnz.documents).not.toBeCloseTo(251.7, 1);
+  },
+);

@@ -12,6 +12,8 @@ void reserve(const Backend& backend, Buffer& buffer, size_t& capacity, size_t fl
   capacity = floats;
 }
 
+}  // namespace
+
 WeightActivation activation_of(SparsePooling pooling) {
   switch (pooling) {
     case SparsePooling::kSum:
@@ -37,8 +39,6 @@ HeadPooling head_pooling_of(SparsePooling pooling) {
   }
   return HeadPooling::kMax;  // the activation is monotone: it comes after the maximum
 }
-
-}  // namespace
 
 Encoder::Encoder(const Backend& backend, const ModelSource& source)
     : backend_(backend), parameters_(load_parameters(backend, source)), with_head_(source.with_head) {}

@@ -59,14 +59,20 @@ function backward(T, N, K, gradient) {
   };
 }
 
-function attention(B, L, C = 768, H = 12) {
+/** Attention, forward or backward, with as much dropout; its two or five products count. */
+function attention(B, L, { backward = false, dropout = 0, C = 768, H = 12 } = {}) {
+  const T = B * L;
+  const direction = backward ? 'backward' : 'forward';
   return {
-    name: `attention/forward B=${B} L=${L} C=${C} H=${H}`,
-    op: 'attention',
-    flop: 4 * B * L * L * C,
+    name: `attention/${direction} B=${B} L=${L} C=${C} H=${H}${dropout === 0 ? '' : ` dropout=${dropout}`}`,
+    op: backward ? 'attention_backward' : 'attention',
+    flop: (backward ? 10 : 4) * T * L * C,
     args: () => ({
-      ...{ B, T: B * L, C, H, qkv: floats(3 * B * L * C), offsets: offsets(B, L) },
-      out: new Float32Array(B * L * C),
+      ...{ B, T, C, H, qkv: floats(3 * T * C), offsets: offsets(B, L), out: floats(T * C) },
+      ...{ dropout, seed: 1, text_ids: Int32Array.from({ length: B }, (_, b) => b) },
+      // Of scores that are all 0; the largest here are nearly that.
+      ...(backward && { d_out: floats(T * C), log_sums: new Float32Array(T * H).fill(Math.log(L)) }),
+      ...(backward && { d_qkv: new Float32Array(3 * T * C) }),
     }),
   };
 }
@@ -161,7 +167,10 @@ const cases = [
     ...[backward(T, 3072, 768, 'd_in'), backward(T, 768, 3072, 'd_in'), backward(T, 768, 768, 'd_in')],
     ...[backward(T, 3072, 768, 'd_weight'), backward(T, 768, 3072, 'd_weight'), backward(T, 768, 768, 'd_weight')],
   ]),
-  ...[attention(8, 32), attention(8, 128), attention(8, 256)],
+  ...[attention(1, 8), attention(8, 32), attention(8, 64), attention(8, 128), attention(8, 256)],
+  attention(8, 128, { dropout: 0.1 }),
+  ...[64, 128, 256].map((L) => attention(8, L, { backward: true })),
+  attention(8, 128, { backward: true, dropout: 0.1 }),
   ...[head(8, 128, 128), head(8, 128, 768), head(32, 128, 768)],
   ...[layernorm(1024, 768), layernorm(4608, 768)].flat(),
   ...[activation(4608, 3072, 'gelu'), activation(4608, 3072, 'relu')].flat(),

@@ -1,39 +1,33 @@
-#include <cmath>
-
-#include "cpu/backend_cpu.h"
+#include "cpu/attention.h"
 
 namespace fles::cpu {
 
 void attention(void* self, const AttentionForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
+  const Kernels& kernels = *state.kernels;
   const int D = a.C / a.H;
-  int longest = 0;
-  for (int b = 0; b < a.B; ++b) longest = std::max(longest, a.offsets[b + 1] - a.offsets[b]);
-  if (longest == 0) return;
-  const size_t scratch = (state.kernels->attention_scratch(longest, D) + 15) / 16 * 16;
-  float* memory = state.other.floats(scratch * state.pool->size());
-  const float scale = 1.0f / std::sqrt(static_cast<float>(D));
-  state.pool->parallel_for(int64_t{a.B} * a.H, [&](int64_t work, int thread) {
-    const int64_t b = work / a.H;
-    const int64_t h = work % a.H;
-    const int64_t first = a.offsets[b];
-    const int S = a.offsets[b + 1] - a.offsets[b];
-    if (S == 0) return;
-    const float* q = a.qkv + first * 3 * a.C + h * D;
-    state.kernels->attention_head({
-        .q = q,
-        .k = q + a.C,
-        .v = q + int64_t{2} * a.C,
-        .ld = int64_t{3} * a.C,
-        .out = a.out + first * a.C + h * D,
-        .ld_out = a.C,
-        .S = S,
-        .D = D,
-        .scale = scale,
-        .scratch = memory + scratch * thread,
-    });
-  });
+  for_each_head(
+      state, a, [&](int S) { return kernels.attention_scratch(S, D); },
+      [&](const HeadOfText& head) {
+        const float* q = a.qkv + head.row * 3 * a.C + head.h * D;
+        kernels.attention_head({
+            .q = q,
+            .k = q + a.C,
+            .v = q + int64_t{2} * a.C,
+            .ld = int64_t{3} * a.C,
+            .out = a.out + head.row * a.C + head.h * D,
+            .ld_out = a.C,
+            .log_sums = a.log_sums == nullptr ? nullptr : a.log_sums + head.row * a.H + head.h,
+            .ld_log_sums = a.H,
+            .S = head.S,
+            .D = D,
+            .scale = attention_scale(D),
+            .dropout = head.dropout,
+            .first_block = head.first_block,
+            .scratch = head.scratch,
+        });
+      });
 }
 
 }  // namespace fles::cpu

@@ -66,9 +66,27 @@ struct AttentionHead {
   int64_t ld;
   float* out;  // (S, ld_out)
   int64_t ld_out;
+  float* log_sums;  // (S, ld_log_sums), one column, or null
+  int64_t ld_log_sums;
   int S, D;
   float scale;
-  float* scratch;  // attention_scratch(S, D) floats, 64-byte aligned
+  Dropout dropout;       // cut is 0 where there is none
+  uint64_t first_block;  // of draws of the head's first row
+  float* scratch;        // attention_scratch(S, D) floats, 64-byte aligned
+};
+
+struct AttentionBackwardHead {
+  const float *q, *k, *v;    // (S, ld), D columns each
+  float *d_q, *d_k, *d_v;    // likewise
+  const float *out, *d_out;  // (S, ld_out)
+  int64_t ld, ld_out;
+  const float* log_sums;  // (S, ld_log_sums), one column
+  int64_t ld_log_sums;
+  int S, D;
+  float scale;
+  Dropout dropout;       // cut is 0 where there is none
+  uint64_t first_block;  // of draws of the head's first row
+  float* scratch;        // attention_backward_scratch(S, D) floats, 64-byte aligned
 };
 
 // out += sum over i of factors[i] * row rows[i] of `in` (.., ld), C values each, in the order of i.
@@ -88,6 +106,8 @@ struct Kernels {
   ProductKernels products[kDataTypes];
   void (*attention_head)(const AttentionHead&);
   size_t (*attention_scratch)(int S, int D);
+  void (*attention_backward_head)(const AttentionBackwardHead&);
+  size_t (*attention_backward_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null
   void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
   void (*gather_rows)(const GatherRows&);

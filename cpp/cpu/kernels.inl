@@ -18,6 +18,8 @@ namespace FLES_LEVEL {
 #include "cpu/rows.inl"
 #include "cpu/roofline.inl"
 #include "cpu/random.inl"
+#include "cpu/attention.inl"
+#include "cpu/attention_backward.inl"
 #include "cpu/train.inl"
 // clang-format on
 
@@ -35,6 +37,8 @@ constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                              FLES_PRODUCTS(Int8, int8, nullptr, nullptr)},
                             attention_head,
                             attention_scratch,
+                            attention_backward_head,
+                            attention_backward_scratch,
                             add_rows,
                             layernorm_row,
                             gather_rows,

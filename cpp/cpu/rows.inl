@@ -1,4 +1,4 @@
-// Row-wise loops: sums of embeddings, LayerNorm, and one head of attention. Included after tile.inl.
+// Row-wise loops: sums of embeddings and LayerNorm. Included after simd.inl.
 
 static void add_rows(const float* a, const float* b, const float* c, float* out, int C) {
   for (int i = 0; i < C; ++i) out[i] = a[i] + b[i] + (c == nullptr ? 0.0f : c[i]);
@@ -61,75 +61,4 @@ static float dot(const float* a, const float* b, int count) {
   float total = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
   for (; i < count; ++i) total += a[i] * b[i];
   return total;
-}
-
-FLES_INLINE int round_up(int n, int step) { return (n + step - 1) / step * step; }
-
-static size_t attention_scratch(int S, int D) {
-  const size_t keys = static_cast<size_t>(round_up(S, NR)) * padded(D);    // [S / NR][D][NR]
-  const size_t values = static_cast<size_t>(round_up(D, NR)) * padded(S);  // [D / NR][S][NR]
-  const size_t block = static_cast<size_t>(MR) * (padded(D) + round_up(S, NR) + padded(S));
-  return keys + values + block;
-}
-
-// Turns a row of S scores into probabilities; what stands beyond S, up to `padded`, is not used afterwards.
-FLES_INLINE void softmax_row(float* scores, int S, int padded) {
-  for (int j = S; j < padded; ++j) scores[j] = -__builtin_inff();
-  vf largest = load(scores);
-  for (int j = W; j < padded; j += W) largest = max(largest, load(scores + j));
-  const float top = max_lanes(largest);
-  vf sum = vf{};
-  for (int j = 0; j < padded; j += W) {
-    const vf e = exp(load(scores + j) - top);
-    store(scores + j, e);
-    if (j + W <= S) sum += e;
-  }
-  float total = sum_lanes(sum);
-  for (int j = S / W * W; j < S; ++j) total += scores[j];
-  const vf scale = splat(1.0f / total);
-  for (int j = 0; j < padded; j += W) store(scores + j, load(scores + j) * scale);
-}
-
-static void attention_head(const AttentionHead& h) {
-  const int S = h.S;
-  const int D = h.D;
-  const int64_t columns = round_up(S, NR);
-  const int64_t inner = padded(D);
-  float* keys = h.scratch;
-  float* values = keys + columns * inner;
-  float* query = values + static_cast<int64_t>(round_up(D, NR)) * padded(S);
-  float* scores = query + MR * inner;
-  float* weights = scores + MR * columns;
-
-  for (int p = 0; p < S; p += NR) {
-    float* panel = keys + p * inner;
-    for (int j = 0; j < NR; ++j) {
-      const float* row = h.k + (p + j) * h.ld;
-      for (int d = 0; d < D; ++d) panel[d * NR + j] = p + j < S ? row[d] : 0.0f;
-      for (int d = D; d < inner; ++d) panel[d * NR + j] = 0.0f;
-    }
-  }
-  for (int d = 0; d < D; d += NR) {
-    float* panel = values + static_cast<int64_t>(d) * padded(S);
-    const int width = D - d < NR ? D - d : NR;
-    for (int s = 0; s < padded(S); ++s) {
-      const float* row = h.v + s * h.ld + d;
-      for (int j = 0; j < NR; ++j) panel[s * NR + j] = s < S && j < width ? row[j] : 0.0f;
-    }
-  }
-  for (int first = 0; first < S; first += MR) {
-    const int rows = S - first < MR ? S - first : MR;
-    pack_block(h.q + first * h.ld, rows, h.ld, D, h.scale, query);
-    for (int p = 0; p < S; p += NR) {
-      tile_rows(rows, query, keys + p * inner, padded(D),
-                [&](int i, vf(&sums)[NV]) { store_row(scores + i * columns + p, sums, NR); });
-    }
-    for (int i = 0; i < rows; ++i) softmax_row(scores + i * columns, S, static_cast<int>(columns));
-    pack_block(scores, rows, columns, S, 1.0f, weights);
-    for (int d = 0; d < D; d += NR) {
-      const int width = D - d < NR ? D - d : NR;
-      tile_rows(rows, weights, values + static_cast<int64_t>(d) * padded(S), padded(S),
-                [&](int i, vf(&sums)[NV]) { store_row(h.out + (first + i) * h.ld_out + d, sums, width); });
-    }
-  }
 }

@@ -5,6 +5,7 @@
 #include "ops/adamw.h"
 #include "ops/anti_collapse.h"
 #include "ops/attention.h"
+#include "ops/attention_backward.h"
 #include "ops/dense_pool.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"

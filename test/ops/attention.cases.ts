@@ -1,4 +1,5 @@
 import { type OpCase, offsetsOf, type Round, randomFloats } from '../support/native-ops';
+import { attentionIndex, dropoutFactor } from '../support/philox';
 
 export interface AttentionArguments {
   [name: string]: number | Float32Array | Int32Array;
@@ -6,15 +7,25 @@ export interface AttentionArguments {
   T: number;
   C: number;
   H: number;
+  dropout: number;
+  seed: number;
   qkv: Float32Array;
   offsets: Int32Array;
+  text_ids: Int32Array;
 }
 
-function attention(name: string, lengths: number[], C: number, H: number, scale = 1): OpCase<AttentionArguments> {
+function attention(
+  name: string,
+  lengths: number[],
+  C: number,
+  H: number,
+  { scale = 1, dropout = 0, seed = 5 } = {},
+): OpCase<AttentionArguments> {
   const offsets = offsetsOf(lengths);
   const T = offsets[lengths.length]!;
   const qkv = randomFloats(T * 3 * C, 31).map((x) => x * scale);
-  return { name, args: { B: lengths.length, T, C, H, qkv, offsets } };
+  const text_ids = Int32Array.from(lengths, (_, b) => 1000 + 7 * b);
+  return { name, args: { B: lengths.length, T, C, H, dropout, seed, qkv, offsets, text_ids } };
 }
 
 export const cases: OpCase<AttentionArguments>[] = [
@@ -23,38 +34,72 @@ export const cases: OpCase<AttentionArguments>[] = [
   attention('heads of odd size', [17], 15, 3),
   attention('texts of several lengths, some empty', [5, 0, 1, 33, 16, 0], 24, 2),
   attention('a text longer than any tile', [130], 16, 1),
-  attention('scores that differ by hundreds', [40, 9], 8, 2, 20),
+  attention('scores that differ by hundreds', [40, 9], 8, 2, { scale: 20 }),
   attention('only texts without tokens', [0, 0, 0], 6, 3),
   attention('no text', [], 6, 3),
+  attention('texts with a tenth of the probabilities dropped', [5, 0, 1, 33, 16, 60], 24, 2, { dropout: 0.1 }),
+  attention('texts with half of the probabilities dropped', [130, 8, 7, 2], 20, 2, { dropout: 0.5, seed: 2 ** 31 - 1 }),
+  // More scores than the backward pass keeps at once.
+  attention('a long text with a tenth dropped', [200], 4, 1, { dropout: 0.1 }),
+  attention('one token that may be dropped', [1, 1, 1, 1], 6, 2, { dropout: 0.5 }),
 ];
 
-export function reference({ B, T, C, H, qkv, offsets }: AttentionArguments, round: Round): number[] {
-  const out = new Array<number>(T * C).fill(0);
-  const D = C / H;
+/** A head of a text: its first row, its length, and what its probabilities are multiplied by. */
+export interface Head {
+  b: number;
+  h: number;
+  first: number;
+  S: number;
+  factor(i: number, j: number): number;
+}
+
+export function heads({ B, H, offsets, text_ids, dropout, seed }: AttentionArguments): Head[] {
+  return Array.from({ length: B * H }, (_, at) => {
+    const [b, h] = [Math.floor(at / H), at % H];
+    const first = offsets[b]!;
+    const S = offsets[b + 1]! - first;
+    const factor = (i: number, j: number) => dropoutFactor(dropout, seed, text_ids[b]!, attentionIndex(h, i, j, S));
+    return { b, h, first, S, factor };
+  });
+}
+
+/** Value d of a query (part 0), key (1) or value (2) of a head. */
+export function reader({ C, H, qkv }: AttentionArguments, { first, h }: Head) {
+  return (i: number, part: number, d: number) => qkv[((first + i) * 3 + part) * C + h * (C / H) + d]!;
+}
+
+/** Scaled scores of query i of a head with every key. */
+export function scoresOf(a: AttentionArguments, head: Head, i: number, round: Round): number[] {
+  const D = a.C / a.H;
   const scale = round(1 / Math.sqrt(D));
-  for (let b = 0; b < B; b++) {
-    const [first, end] = [offsets[b]!, offsets[b + 1]!];
-    for (let h = 0; h < H; h++) {
-      const at = (t: number, part: number, d: number) => qkv[(t * 3 + part) * C + h * D + d]!;
-      for (let t = first; t < end; t++) {
-        const scores: number[] = [];
-        for (let j = first; j < end; j++) {
-          let sum = 0;
-          for (let d = 0; d < D; d++) sum = round(sum + round(round(at(t, 0, d) * scale) * at(j, 1, d)));
-          scores.push(sum);
-        }
-        const top = Math.max(...scores);
-        const weights = scores.map((score) => round(Math.exp(round(score - top))));
-        const total = weights.reduce((sum, weight) => round(sum + weight), 0);
-        for (let d = 0; d < D; d++) {
-          let sum = 0;
-          for (const [j, weight] of weights.entries()) {
-            sum = round(sum + round(round(weight / total) * at(first + j, 2, d)));
-          }
-          out[t * C + h * D + d] = sum;
-        }
+  const at = reader(a, head);
+  return Array.from({ length: head.S }, (_, j) => {
+    let sum = 0;
+    for (let d = 0; d < D; d++) sum = round(sum + round(round(at(i, 0, d) * scale) * at(j, 1, d)));
+    return sum;
+  });
+}
+
+export function reference(a: AttentionArguments, round: Round): { out: number[]; log_sums: number[] } {
+  const out = new Array<number>(a.T * a.C).fill(0);
+  const log_sums = new Array<number>(a.T * a.H).fill(0);
+  const D = a.C / a.H;
+  for (const head of heads(a)) {
+    const at = reader(a, head);
+    for (let i = 0; i < head.S; i++) {
+      const scores = scoresOf(a, head, i, round);
+      const top = Math.max(...scores);
+      const weights = scores.map((score) => round(Math.exp(round(score - top))));
+      const total = weights.reduce((sum, weight) => round(sum + weight), 0);
+      const t = head.first + i;
+      log_sums[t * a.H + head.h] = round(top + round(Math.log(total)));
+      const kept = weights.map((weight, j) => round(round(weight / total) * head.factor(i, j)));
+      for (let d = 0; d < D; d++) {
+        let sum = 0;
+        for (const [j, weight] of kept.entries()) sum = round(sum + round(weight * at(j, 2, d)));
+        out[t * a.C + head.h * D + d] = sum;
       }
     }
   }
-  return out;
+  return { out, log_sums };
 }

@@ -116,7 +116,8 @@ struct Network::Pass {
                                            .d_bias = l.bias.gradient,
                                            .T = T,
                                            .N = l.N,
-                                           .K = l.K});
+                                           .K = l.K,
+                                           .type = n.model_.product_type()});
   }
   void norm(const TrainableNorm& l, const float* in, float* out) const {
     backend.layernorm(backend.self, {in, l.gamma.value, l.beta.value, out, T, C, c.layer_norm_eps});

@@ -33,7 +33,7 @@ void append(Texts& to, const Texts& more) {
 
 Trainer::Trainer(const Backend& backend, const ModelSource& source, TrainerOptions options)
     : options_(std::move(options)),
-      model_(backend, source, options_.initialize, options_.seed),
+      model_(backend, source, options_.product_type, options_.initialize, options_.seed),
       network_(model_, {options_.dropout, options_.attention_dropout, options_.seed, options_.kept_layers}),
       objective_(backend, source.config.vocabulary_size, options_.pooling, options_.dropped, options_.bag_queries,
                  options_.bag_dropped),

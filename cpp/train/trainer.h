@@ -22,6 +22,7 @@ namespace fles {
 struct TrainerOptions {
   int seed = 0;
   float dropout = 0, attention_dropout = 0;
+  DataType product_type = DataType::kFloat32;  // or bfloat16; weights, gradients and moments are float32
   SparsePooling pooling = SparsePooling::kMax;
   bool bag_queries = false;
   std::vector<int32_t> dropped, bag_dropped;

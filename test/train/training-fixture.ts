@@ -98,7 +98,7 @@ export async function createTrainer(
 ): Promise<NativeTrainer> {
   const { config, files, tensors } = await readModel(directory);
   return native.NativeTrainer.create(
-    { device: 'cpu', config, withHead: true, files, tensors } as Parameters<typeof native.NativeTrainer.create>[0],
+    { device: 'cpu', config, dtype: 'float32', withHead: true, files, tensors },
     {
       seed: 1,
       dropout: 0,

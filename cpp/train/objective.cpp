@@ -22,8 +22,10 @@ struct Objective::Step {
   const Backend& backend = o.backend_;
   const int Q = batch.queries.count(), D = batch.documents.count(), V = o.V_;
   const uint8_t* drop = reinterpret_cast<const uint8_t*>(o.drop_.data());
-  Buffer scalars{backend, 2};
-  Buffer scores = {}, query_squares = {}, document_squares = {};
+  float* scalars = o.scalars_.reserve(backend, 2);
+  float* scores = o.scores_.reserve(backend, static_cast<size_t>(Q) * D);
+  float* query_squares = o.query_squares_.reserve(backend, Q);
+  float* document_squares = o.document_squares_.reserve(backend, D);
   std::vector<double> similarities = {},
                       lengths = {};  // (Q, D): inner products or cosines, and what they were divided by
   std::vector<float> host_query_squares = {}, host_document_squares = {};
@@ -32,20 +34,28 @@ struct Objective::Step {
     int first, count;
   };
   const Rows queries{0, Q}, documents{Q, D};
-  float* at(Buffer& matrix, Rows rows) const { return matrix.data() + int64_t{rows.first} * V; }
+  float* weights_of(Rows rows) const { return o.weights_.data() + int64_t{rows.first} * V; }
+  float* d_weights_of(Rows rows) const { return o.d_weights_.data() + int64_t{rows.first} * V; }
 
   double weight(LossTerm term) const { return settings.weights[static_cast<size_t>(term)]; }
   TermReport& report(LossTerm term) const { return losses.terms[static_cast<size_t>(term)]; }
 
   double scalar(int i) const {
     float value;
-    backend.download(backend.self, &value, scalars.data() + i, sizeof value);
+    backend.download(backend.self, &value, scalars + i, sizeof value);
     return value;
   }
-  std::vector<float> downloaded(const Buffer& buffer, size_t count) const {
+  std::vector<float> downloaded(const float* from, size_t count) const {
     std::vector<float> values(count);
-    backend.download(backend.self, values.data(), buffer.data(), count * sizeof(float));
+    backend.download(backend.self, values.data(), from, count * sizeof(float));
     return values;
+  }
+  // Host values, of 4 bytes each, in the backend's memory.
+  template <class T>
+  const T* uploaded(GrowingBuffer& to, const std::vector<T>& values) const {
+    float* memory = to.reserve(backend, values.size());
+    backend.upload(backend.self, memory, values.data(), values.size() * sizeof(T));
+    return reinterpret_cast<const T*>(memory);
   }
 
   // From the gradients of the rows' weights to those of their pooled values.
@@ -53,9 +63,9 @@ struct Objective::Step {
     if (rows.count == 0 || (o.bag_queries_ && rows.first == 0)) return;
     backend.sparse_weights_backward(backend.self, {.pooled = pooled + int64_t{rows.first} * V,
                                                    .drop = drop,
-                                                   .d_weights = at(o.d_weights_, rows),
+                                                   .d_weights = d_weights_of(rows),
                                                    .d_pooled = d_pooled + int64_t{rows.first} * V,
-                                                   .squares = scalars.data(),
+                                                   .squares = scalars,
                                                    .B = rows.count,
                                                    .V = V,
                                                    .activation = o.activation_});
@@ -63,21 +73,22 @@ struct Objective::Step {
   }
 
   void vectors() {
-    Buffer device_counts(backend, Q + D), frequencies(backend, V);
+    auto* device_counts = reinterpret_cast<int32_t*>(o.counts_.reserve(backend, Q + D));
+    auto* frequencies = reinterpret_cast<int32_t*>(o.frequencies_.reserve(backend, V));
     counts.resize(Q + D);
     const auto sparse = [&](Rows rows, std::vector<int32_t>& out) {
-      auto* ints = reinterpret_cast<int32_t*>(device_counts.data()) + rows.first;
       backend.sparse_weights(backend.self, {.pooled = pooled + int64_t{rows.first} * V,
                                             .drop = drop,
-                                            .weights = at(o.weights_, rows),
-                                            .counts = ints,
-                                            .frequencies = reinterpret_cast<int32_t*>(frequencies.data()),
+                                            .weights = weights_of(rows),
+                                            .counts = device_counts + rows.first,
+                                            .frequencies = frequencies,
                                             .B = rows.count,
                                             .V = V,
                                             .activation = o.activation_});
       out.resize(V);
-      backend.download(backend.self, out.data(), frequencies.data(), V * sizeof(int32_t));
-      backend.download(backend.self, counts.data() + rows.first, ints, rows.count * sizeof(int32_t));
+      backend.download(backend.self, out.data(), frequencies, V * sizeof(int32_t));
+      backend.download(backend.self, counts.data() + rows.first, device_counts + rows.first,
+                       rows.count * sizeof(int32_t));
     };
     sparse(documents, losses.document_frequencies);
     if (o.bag_queries_)
@@ -99,18 +110,17 @@ struct Objective::Step {
       }
       counts[q] = 0;
       for (int v = 0; v < V; ++v) counts[q] += row[v] > 0, losses.query_frequencies[v] += row[v] > 0;
-      backend.upload(backend.self, at(o.weights_, {q, 1}), row.data(), V * sizeof(float));
+      backend.upload(backend.self, weights_of({q, 1}), row.data(), V * sizeof(float));
     }
   }
 
   void compare() {
     const size_t pairs = static_cast<size_t>(Q) * D;
-    scores = Buffer(backend, pairs), query_squares = Buffer(backend, Q), document_squares = Buffer(backend, D);
-    backend.scores(backend.self, {.queries = at(o.weights_, queries),
-                                  .documents = at(o.weights_, documents),
-                                  .scores = scores.data(),
-                                  .query_squares = query_squares.data(),
-                                  .document_squares = document_squares.data(),
+    backend.scores(backend.self, {.queries = weights_of(queries),
+                                  .documents = weights_of(documents),
+                                  .scores = scores,
+                                  .query_squares = query_squares,
+                                  .document_squares = document_squares,
                                   .Q = Q,
                                   .D = D,
                                   .V = V});
@@ -139,18 +149,16 @@ struct Objective::Step {
       d_query[i / D] -= gradient * similarities[i] / (2.0 * host_query_squares[i / D]);
       d_document[i % D] -= gradient * similarities[i] / (2.0 * host_document_squares[i % D]);
     }
-    const auto upload = [&](Buffer& to, const auto& values) {
-      const std::vector<float> floats(values.begin(), values.end());
-      backend.upload(backend.self, to.data(), floats.data(), floats.size() * sizeof(float));
-    };
-    upload(scores, d_scores), upload(query_squares, d_query), upload(document_squares, d_document);
-    backend.scores_backward(backend.self, {.queries = at(o.weights_, queries),
-                                           .documents = at(o.weights_, documents),
-                                           .d_scores = scores.data(),
-                                           .d_query_squares = query_squares.data(),
-                                           .d_document_squares = document_squares.data(),
-                                           .d_queries = at(o.d_weights_, queries),
-                                           .d_documents = at(o.d_weights_, documents),
+    uploaded(o.scores_, d_scores);
+    uploaded(o.query_squares_, std::vector<float>(d_query.begin(), d_query.end()));
+    uploaded(o.document_squares_, std::vector<float>(d_document.begin(), d_document.end()));
+    backend.scores_backward(backend.self, {.queries = weights_of(queries),
+                                           .documents = weights_of(documents),
+                                           .d_scores = scores,
+                                           .d_query_squares = query_squares,
+                                           .d_document_squares = document_squares,
+                                           .d_queries = d_weights_of(queries),
+                                           .d_documents = d_weights_of(documents),
                                            .Q = Q,
                                            .D = D,
                                            .V = V});
@@ -180,11 +188,11 @@ struct Objective::Step {
 
   // The op flops on some rows; returns its value.
   double flops_of(Rows rows, FlopsNorm norm, const float* mask, const float* term_weights, double scale) {
-    backend.flops(backend.self, {.weights = at(o.weights_, rows),
+    backend.flops(backend.self, {.weights = weights_of(rows),
                                  .mask = mask,
                                  .term_weights = term_weights,
-                                 .value = scalars.data(),
-                                 .d_weights = at(o.d_weights_, rows),
+                                 .value = scalars,
+                                 .d_weights = d_weights_of(rows),
                                  .B = rows.count,
                                  .V = V,
                                  .scale = static_cast<float>(scale),
@@ -194,15 +202,15 @@ struct Objective::Step {
 
   void flops(LossTerm term, const FlopsSettings& flops, Rows rows) {
     if (weight(term) == 0) return;
-    Buffer mask, term_weights;
+    const float *mask = nullptr, *term_weights = nullptr;
     if (flops.minimum_terms > 0) {
       std::vector<float> counted;
       for (int b = 0; b < rows.count; ++b)
         counted.push_back(counts[rows.first + b] > flops.minimum_terms ? 1.0f : 0.0f);
-      mask = o.uploaded(counted.data(), counted.size());
+      mask = uploaded(o.mask_, counted);
     }
-    if (!flops.term_weights.empty()) term_weights = o.uploaded(flops.term_weights.data(), flops.term_weights.size());
-    report(term).value = flops_of(rows, flops.norm, mask.data(), term_weights.data(), weight(term));
+    if (!flops.term_weights.empty()) term_weights = uploaded(o.term_weights_, flops.term_weights);
+    report(term).value = flops_of(rows, flops.norm, mask, term_weights, weight(term));
     flow(term, rows);
   }
 
@@ -223,9 +231,9 @@ struct Objective::Step {
     if (weight(term) == 0) return;
     backend.anti_collapse(backend.self, {.pooled = pooled + int64_t{Q} * V,
                                          .drop = drop,
-                                         .value = scalars.data(),
+                                         .value = scalars,
                                          .d_pooled = d_pooled + int64_t{Q} * V,
-                                         .squares = scalars.data() + 1,
+                                         .squares = scalars + 1,
                                          .B = D,
                                          .V = V,
                                          .k = settings.collapse_k,
@@ -240,15 +248,15 @@ struct Objective::Step {
     if (weight(term) == 0) return;
     const double texts = o.bag_queries_ ? D : Q + D;
     const auto one = [&](Rows rows, const TeacherRows& teacher) {
-      const Buffer terms = o.uploaded(teacher.terms.data(), teacher.terms.size());
-      const Buffer values = o.uploaded(teacher.weights.data(), teacher.weights.size());
+      const int32_t* terms = uploaded(o.teacher_terms_, teacher.terms);
+      const float* values = uploaded(o.teacher_weights_, teacher.weights);
       const double share = rows.count / texts;
-      backend.vocabulary_distance(backend.self, {.weights = at(o.weights_, rows),
+      backend.vocabulary_distance(backend.self, {.weights = weights_of(rows),
                                                  .offsets = teacher.offsets.data(),
-                                                 .terms = reinterpret_cast<const int32_t*>(terms.data()),
-                                                 .values = values.data(),
-                                                 .value = scalars.data(),
-                                                 .d_weights = at(o.d_weights_, rows),
+                                                 .terms = terms,
+                                                 .values = values,
+                                                 .value = scalars,
+                                                 .d_weights = d_weights_of(rows),
                                                  .B = rows.count,
                                                  .V = V,
                                                  .N = static_cast<int>(teacher.terms.size()),
@@ -290,28 +298,16 @@ Objective::Objective(const Backend& backend, int vocabulary_size, SparsePooling 
   bag_dropped_ = mask_of(bag_dropped);
   if (!dropped.empty()) {
     const std::vector<uint8_t> mask = mask_of(dropped);
-    drop_ = uploaded(mask.data(), mask.size() / 4);
+    drop_ = Buffer(backend, mask.size() / 4);
+    backend.upload(backend.self, drop_.data(), mask.data(), mask.size());
   }
-}
-
-Buffer Objective::uploaded(const void* values, size_t count) const {
-  Buffer buffer(backend_, count);
-  backend_.upload(backend_.self, buffer.data(), values, count * sizeof(float));
-  return buffer;
-}
-
-void Objective::reserve(int rows) {
-  if (static_cast<size_t>(rows) <= capacity_) return;
-  weights_ = d_weights_ = Buffer();
-  capacity_ = rows;
-  weights_ = Buffer(backend_, capacity_ * V_);
-  d_weights_ = Buffer(backend_, capacity_ * V_);
 }
 
 Losses Objective::evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled,
                            float* d_pooled) {
   const int rows = batch.queries.count() + batch.documents.count();
-  reserve(rows);
+  weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
+  d_weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
   backend_.clear(backend_.self, d_pooled, static_cast<size_t>(rows) * V_ * sizeof(float));
   Losses losses;
   Step step{*this, batch, settings, pooled, d_pooled, losses};

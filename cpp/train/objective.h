@@ -20,12 +20,11 @@ class Objective {
   // written. d_pooled is assigned. ERR_LOSS_NOT_FINITE names the term.
   Losses evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled, float* d_pooled);
 
-  size_t bytes() const { return 2 * capacity_ * V_ * sizeof(float); }
+  // Of the matrices of a row a text and a column a term.
+  size_t bytes() const { return weights_.bytes() + d_weights_.bytes(); }
 
  private:
   struct Step;  // one evaluation
-  void reserve(int rows);
-  Buffer uploaded(const void* values, size_t count) const;  // of 4 bytes each
 
   const Backend& backend_;
   int V_;
@@ -33,8 +32,9 @@ class Objective {
   bool bag_queries_;
   std::vector<uint8_t> bag_dropped_;  // (V)
   Buffer drop_;
-  size_t capacity_ = 0;
-  Buffer weights_, d_weights_;  // (Q + D, V)
+  GrowingBuffer weights_, d_weights_;  // (Q + D, V)
+  GrowingBuffer counts_, frequencies_, scores_, query_squares_, document_squares_, mask_, term_weights_, teacher_terms_,
+      teacher_weights_, scalars_;
 };
 
 }  // namespace fles

@@ -1,27 +1,14 @@
 #include "train/trainer.h"
 
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "core/error.h"
 #include "train/check.h"
+#include "train/stopwatch.h"
 
 namespace fles {
 namespace {
-
-// Adds the time that it lives to a part of the step.
-class Stopwatch {
- public:
-  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
-  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
- private:
-  double& seconds_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 void append(Texts& to, const Texts& more) {
   const int shift = static_cast<int>(to.tokens.size());
@@ -40,8 +27,7 @@ Trainer::Trainer(const Backend& backend, const ModelSource& source, TrainerOptio
       scalar_(backend, 1) {}
 
 size_t Trainer::head_bytes() const {
-  const size_t row = static_cast<size_t>(model_.config().vocabulary_size) * sizeof(float);
-  return (2 * static_cast<size_t>(pooled_capacity_) + argmax_capacity_) * row + objective_.bytes();
+  return pooled_.bytes() + d_pooled_.bytes() + argmax_.bytes() + objective_.bytes() + masked_bytes();
 }
 
 size_t Trainer::bytes() const { return model_.bytes() + network_.bytes() + head_bytes(); }
@@ -78,12 +64,8 @@ MicroBatch Trainer::micro_batch(const Micro& micro) const {
 }
 
 void Trainer::reserve_pooled(int rows) {
-  if (rows <= pooled_capacity_) return;
   const size_t floats = static_cast<size_t>(rows) * model_.config().vocabulary_size;
-  pooled_capacity_ = 0;
-  pooled_ = d_pooled_ = Buffer();
-  pooled_ = Buffer(backend(), floats), d_pooled_ = Buffer(backend(), floats);
-  pooled_capacity_ = rows;
+  pooled_.reserve(backend(), floats), d_pooled_.reserve(backend(), floats);
 }
 
 // Pooled values of all texts, from row `first_row` on.
@@ -93,12 +75,7 @@ void Trainer::forward(int first_row, const std::atomic<bool>& cancelled) {
   const HeadPooling pooling = head_pooling_of(options_.pooling);
   const bool with_argmax = pooling == HeadPooling::kMax;
   reserve_pooled(first_row + texts_.count());
-  if (with_argmax && texts_.count() > argmax_capacity_) {
-    argmax_ = Buffer();
-    argmax_capacity_ = 0;
-    argmax_ = Buffer(b, static_cast<size_t>(texts_.count()) * c.vocabulary_size);
-    argmax_capacity_ = texts_.count();
-  }
+  if (with_argmax) argmax_.reserve(b, static_cast<size_t>(texts_.count()) * c.vocabulary_size);
   for (const Micro& micro : micros_) {
     const MicroBatch batch = micro_batch(micro);
     {
@@ -139,10 +116,7 @@ void Trainer::backward_from(int first_row, const std::atomic<bool>& cancelled) {
   const Backend& b = backend();
   const ModelConfig& c = model_.config();
   const HeadPooling pooling = head_pooling_of(options_.pooling);
-  {
-    const Stopwatch watch(seconds_.update);
-    b.clear(b.self, model_.gradients.data(), static_cast<size_t>(model_.count()) * sizeof(float));
-  }
+  clear_gradients();
   for (auto micro = micros_.rbegin(); micro != micros_.rend(); ++micro) {
     const MicroBatch batch = micro_batch(*micro);
     if (!live_) {
@@ -173,6 +147,11 @@ void Trainer::backward_from(int first_row, const std::atomic<bool>& cancelled) {
     const Stopwatch watch(seconds_.backward);
     network_.backward(batch, cancelled);
   }
+}
+
+void Trainer::clear_gradients() {
+  const Stopwatch watch(seconds_.update);
+  backend().clear(backend().self, model_.gradients.data(), static_cast<size_t>(model_.count()) * sizeof(float));
 }
 
 Losses Trainer::evaluate(const TrainingBatch& batch, const ObjectiveSettings& objective) {
@@ -248,11 +227,6 @@ StepReport Trainer::step(const TrainingBatch& batch, const ObjectiveSettings& ob
   report.update = apply(update);
   report.seconds = seconds_;
   return report;
-}
-
-MaskedReport Trainer::step_masked(const MaskedBatch& batch, const UpdateSettings&, const std::atomic<bool>&) {
-  check_masked_batch(model_.config(), batch);
-  fail("ERR_UNSUPPORTED", "this build of the trainer cannot do that yet");
 }
 
 std::vector<float> Trainer::encode(Texts texts, std::vector<int32_t> text_ids, const std::atomic<bool>& cancelled) {

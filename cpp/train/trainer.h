@@ -68,15 +68,21 @@ class Trainer {
     std::vector<int32_t> offsets;  // from 0
   };
 
+  struct Masked;  // buffers of masked language modelling
+
   void begin(Texts texts, std::vector<int32_t> text_ids);
   MicroBatch micro_batch(const Micro& micro) const;
   void reserve_pooled(int rows);
   void forward(int first_row, const std::atomic<bool>& cancelled);
   void backward_from(int first_row, const std::atomic<bool>& cancelled);
+  void clear_gradients();
+  void predict(Masked& m, const std::vector<int32_t>& rows, const std::vector<int32_t>& labels, int T, double scale,
+               MaskedReport& report);
   Losses evaluate(const TrainingBatch& batch, const ObjectiveSettings& objective);
   UpdateReport apply(const UpdateSettings& settings);
   double norm_of(const float* values, int64_t count);
   size_t head_bytes() const;
+  size_t masked_bytes() const;
 
   std::mutex one_call_;
   TrainerOptions options_;
@@ -93,8 +99,8 @@ class Trainer {
   bool live_ = false;
 
   // The head, a row a text and a column a term.
-  int pooled_capacity_ = 0, argmax_capacity_ = 0;
-  Buffer pooled_, d_pooled_, argmax_;
+  GrowingBuffer pooled_, d_pooled_, argmax_;
+  std::shared_ptr<Masked> masked_;
   Buffer scalar_;
 };
 

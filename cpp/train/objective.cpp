@@ -7,6 +7,12 @@
 #include "train/ranking.h"
 
 namespace fles {
+namespace {
+
+// printf may write the sign of a NaN.
+std::string text_of(double value) { return std::isnan(value) ? "NaN" : std::to_string(value); }
+
+}  // namespace
 
 // What the terms of one step share. Each term assigns the gradients of the vectors' weights in turn and lets them flow
 // to the pooled values at once, so that one matrix of gradients serves all terms.
@@ -277,9 +283,10 @@ struct Objective::Step {
       losses.loss += term.weight * term.value;
       if (!std::isfinite(term.value) || !std::isfinite(term.gradient_norm)) {
         fail("ERR_LOSS_NOT_FINITE",
-             "%s is %g and its gradient %g, expected numbers; the weights are as before this step: lower the learning "
-             "rate or the weight of this term",
-             kLossTerms[i], term.value, term.gradient_norm);
+             "%s is %s and the norm of its gradient %s, expected numbers; the weights are as before this step: lower "
+             "the "
+             "learning rate or the weight of this term",
+             kLossTerms[i], text_of(term.value).c_str(), text_of(term.gradient_norm).c_str());
       }
     }
   }

@@ -1,10 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { safetensorsHeader } from '../../lib/model/safetensors';
 import type { NativeTrainer } from '../../lib/native';
-import { readSafetensors } from '../support/fixtures';
 import {
   byName,
   countOf,
@@ -15,6 +10,7 @@ import {
   readTrainingFixture,
   type TrainingFixture,
   trainingModels,
+  weightsOf,
 } from './training-fixture';
 
 /**
@@ -33,24 +29,6 @@ function expectGradients(trainer: NativeTrainer, actual: Float32Array, fixture: 
     if (!(error <= 1e-3 * size + 1e-6 * total)) wrong.push(`${name}: error ${error} of ${size}`);
   }
   expect(wrong).toEqual([]);
-}
-
-/** The weights of a trainer, by name. */
-async function weightsOf(trainer: NativeTrainer): Promise<Map<string, Float32Array>> {
-  const directory = mkdtempSync(join(tmpdir(), 'fles-weights-'));
-  try {
-    const path = join(directory, 'weights.safetensors');
-    const tensors = trainer.tensors.map(({ name, shape }) => ({ name: `weights/${name}`, shape }));
-    await trainer.save(
-      path,
-      safetensorsHeader(tensors),
-      tensors.map(({ name }) => name),
-    );
-    const stored = readSafetensors(path);
-    return new Map(trainer.tensors.map(({ name }) => [name, stored.get(`weights/${name}`)!.values]));
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 }
 
 describe.each(trainingModels)('%s', async (model) => {
@@ -72,6 +50,16 @@ describe.each(trainingModels)('%s', async (model) => {
     }
     await trainer.backward(report.gradients);
     expectGradients(trainer, await trainer.gradients(), fixture, entry.name);
+    trainer.dispose();
+  });
+
+  test('the loss and gradients of masked language modelling are those of PyTorch', async () => {
+    const trainer = await createTrainer(fixture);
+    const still = { ...steps.update, rate: 0, weightDecay: 0 };
+    const report = await trainer.stepMaskedLanguageModel({ ...batch.documents, labels: fixture.labels }, still);
+    expect(Math.abs(report.loss - fixture.mlm)).toBeLessThanOrEqual(1e-5 * fixture.mlm);
+    expect(report.predictions).toBe(fixture.labels.filter((label) => label >= 0).length);
+    expectGradients(trainer, await trainer.gradients(), fixture, 'mlm');
     trainer.dispose();
   });
 

@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readModel } from '../../lib/model/model';
+import { safetensorsHeader } from '../../lib/model/safetensors';
 import { storedNames } from '../../lib/model/tensors';
 import {
   type LossTerm,
@@ -146,6 +148,35 @@ export function byName(trainer: NativeTrainer, values: Float32Array): Map<string
       return [name, values.subarray(offset, offset + size)];
     }),
   );
+}
+
+/** Writes parts of the trainer's state into one file. */
+export async function saveParts(
+  trainer: NativeTrainer,
+  path: string,
+  parts: readonly string[] = ['weights', 'first', 'second'],
+): Promise<void> {
+  const tensors = parts.flatMap((part) =>
+    trainer.tensors.map(({ name, shape }) => ({ name: `${part}/${name}`, shape })),
+  );
+  await trainer.save(
+    path,
+    safetensorsHeader(tensors),
+    tensors.map(({ name }) => name),
+  );
+}
+
+/** The weights of a trainer, by name. */
+export async function weightsOf(trainer: NativeTrainer): Promise<Map<string, Float32Array>> {
+  const directory = mkdtempSync(join(tmpdir(), 'fles-weights-'));
+  try {
+    const path = join(directory, 'weights.safetensors');
+    await saveParts(trainer, path, ['weights']);
+    const stored = readSafetensors(path);
+    return new Map(trainer.tensors.map(({ name }) => [name, stored.get(`weights/${name}`)!.values]));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 export const norm = (values: Iterable<number>) => Math.sqrt([...values].reduce((sum, value) => sum + value * value, 0));

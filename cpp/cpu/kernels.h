@@ -117,6 +117,8 @@ struct Kernels {
   void (*layernorm_row)(const float* in, const float* gamma, const float* beta, float* out, int C, float eps);
   void (*gather_rows)(const GatherRows&);
   float (*dot)(const float* a, const float* b, int count);
+  // out = e^(in - shift), which may be `in`; returns the sum, NaN where a value of `in` is not finite. in <= shift.
+  double (*exp_row)(const float* in, float shift, float* out, int count);
   float (*multiply_add_chains)(int64_t steps, float factor, float term);
   int chain_flops;  // of one step
   TrainKernels train;

@@ -50,6 +50,7 @@ constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             layernorm_row,
                             gather_rows,
                             dot,
+                            exp_row,
                             multiply_add_chains,
                             kChainFlops,
                             kTrain};

@@ -62,3 +62,26 @@ static float dot(const float* a, const float* b, int count) {
   for (; i < count; ++i) total += a[i] * b[i];
   return total;
 }
+
+static double exp_row(const float* in, float shift, float* out, int count) {
+  constexpr int kPart = 1024;  // summed in float32 before it joins the double
+  double total = 0;
+  for (int first = 0; first < count; first += kPart) {
+    const int last = first + kPart < count ? first + kPart : count;
+    vf sum = vf{};
+    int i = first;
+    for (; i + W <= last; i += W) {
+      const vf x = load(in + i) - shift;
+      const vf e = exp(x);
+      store(out + i, e);
+      sum += e + (x - x);
+    }
+    total += sum_lanes(sum);
+    for (; i < last; ++i) {
+      const float x = in[i] - shift;
+      out[i] = exp(splat(x))[0];
+      total += out[i] + (x - x);
+    }
+  }
+  return total;
+}

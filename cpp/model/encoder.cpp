@@ -14,6 +14,8 @@ void reserve(const Backend& backend, Buffer& buffer, size_t& capacity, size_t fl
   capacity = floats;
 }
 
+}  // namespace
+
 WeightActivation activation_of(SparsePooling pooling) {
   switch (pooling) {
     case SparsePooling::kSum:
@@ -39,6 +41,8 @@ HeadPooling head_pooling_of(SparsePooling pooling) {
   }
   return HeadPooling::kMax;  // the activation is monotone: it comes after the maximum
 }
+
+namespace {
 
 // A logit whose weight is surely not above the threshold, just below where it is.
 float lowest_logit(const SparseOptions& options) {

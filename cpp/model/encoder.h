@@ -12,6 +12,10 @@ namespace fles {
 
 enum class SparsePooling : int32_t { kMax, kSum, kLog1pLog1p, kSumLog1pLog1p };
 
+// What the head computes of a pooling, and what is left to do with its values.
+HeadPooling head_pooling_of(SparsePooling pooling);
+WeightActivation activation_of(SparsePooling pooling);
+
 struct SparseOptions {
   SparsePooling pooling = SparsePooling::kMax;
   float threshold = 0.0f;        // keeps weights > threshold

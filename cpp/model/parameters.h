@@ -41,6 +41,27 @@ class Buffer {
   std::shared_ptr<float> memory_;
 };
 
+// Memory that grows to the largest request and is kept, so that a steady state allocates nothing. What it held is lost
+// when it grows.
+class GrowingBuffer {
+ public:
+  float* reserve(const Backend& backend, size_t floats) {
+    if (floats > floats_) {
+      floats_ = 0;
+      buffer_ = Buffer();  // goes first, so that the peak is the new size alone
+      buffer_ = Buffer(backend, floats);
+      floats_ = floats;
+    }
+    return data();
+  }
+  float* data() { return buffer_.data(); }
+  size_t bytes() const { return floats_ * sizeof(float); }
+
+ private:
+  Buffer buffer_;
+  size_t floats_ = 0;
+};
+
 struct Linear {
   std::shared_ptr<PackedMatrix> weight;
   Buffer bias;

@@ -71,9 +71,7 @@ TrainerOptions trainer_options_from(const Napi::Object& object) {
   options.seed = ranged_integer(object, "seed", 0, INT32_MAX);
   options.dropout = probability(object, "dropout");
   options.attention_dropout = probability(object, "attentionDropout");
-  if (choice_at<int>(object, "dtype", {"float32", "bfloat16"}) == 1) {
-    fail("ERR_UNSUPPORTED", "dtype is bfloat16, which training cannot use yet; use float32");
-  }
+  options.product_type = choice_at<DataType>(object, "dtype", {"float32", "bfloat16"});
   options.pooling = choice_at<SparsePooling>(object, "pooling", {"max", "sum", "log1p_log1p", "sum_log1p_log1p"});
   options.bag_queries = choice_at<int>(object, "queryKind", {"encoder", "bag"}) == 1;
   options.dropped = array_of<int32_t>(object.Get("dropped"), "dropped");

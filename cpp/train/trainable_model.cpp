@@ -120,8 +120,9 @@ class TrainableModel::Layout {
   std::vector<Place> places_;
 };
 
-TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source, Initialize initialize, int seed)
-    : backend_(backend), config_(source.config) {
+TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source, DataType product_type,
+                               Initialize initialize, int seed)
+    : backend_(backend), config_(source.config), product_type_(product_type) {
   const ModelConfig& c = config_;
   check_config(c);
   const TensorFiles files(source.files, source.tensors);
@@ -189,7 +190,7 @@ std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K) {
   auto made = std::make_shared<PackedSlot>();
   made->matrix = {backend.create_packed(backend.self, N, K, DataType::kFloat32),
                   [&backend](PackedMatrix* matrix) { backend.release_packed(backend.self, matrix); }};
-  packed_bytes_ += static_cast<size_t>(N) * K * sizeof(float);
+  packed_bytes_ += static_cast<size_t>(N) * K * (product_type_ == DataType::kFloat32 ? 4 : 2);
   slots_.push_back(made);
   return made;
 }

@@ -56,10 +56,12 @@ enum class Initialize : int32_t { kNone, kHead, kAll };
 class TrainableModel {
  public:
   // The errors of load_parameters.
-  TrainableModel(const Backend& backend, const ModelSource& source, Initialize initialize, int seed);
+  TrainableModel(const Backend& backend, const ModelSource& source, DataType product_type, Initialize initialize,
+                 int seed);
 
   const Backend& backend() const { return backend_; }
   const ModelConfig& config() const { return config_; }
+  DataType product_type() const { return product_type_; }
   const std::vector<TrainableTensor>& tensors() const { return tensors_; }
   const TrainableTensor& tensor(const std::string& name) const;  // ERR_TENSOR_MISSING
 
@@ -88,6 +90,7 @@ class TrainableModel {
 
   const Backend& backend_;
   ModelConfig config_;
+  DataType product_type_;
   std::vector<TrainableTensor> tensors_;
   int64_t count_ = 0, decaying_ = 0;
   std::vector<std::shared_ptr<PackedSlot>> slots_;

@@ -1,33 +1,317 @@
 #include "train/trainer.h"
 
+#include <cmath>
+#include <numeric>
+
 #include "core/error.h"
+#include "train/check.h"
+#include "train/stopwatch.h"
 
 namespace fles {
 namespace {
-[[noreturn]] void absent() { fail("ERR_UNSUPPORTED", "this build of the trainer cannot do that yet"); }
+
+void append(Texts& to, const Texts& more) {
+  const int shift = static_cast<int>(to.tokens.size());
+  to.tokens.insert(to.tokens.end(), more.tokens.begin(), more.tokens.end());
+  for (size_t b = 1; b < more.offsets.size(); ++b) to.offsets.push_back(shift + more.offsets[b]);
+}
+
 }  // namespace
 
 Trainer::Trainer(const Backend& backend, const ModelSource& source, TrainerOptions options)
-    : options_(std::move(options)), model_(backend, source, options_.initialize, options_.seed) {}
+    : options_(std::move(options)),
+      model_(backend, source, options_.product_type, options_.initialize, options_.seed),
+      network_(model_, {options_.dropout, options_.attention_dropout, options_.seed, options_.kept_layers}),
+      objective_(backend, source.config.vocabulary_size, options_.pooling, options_.dropped, options_.bag_queries,
+                 options_.bag_dropped),
+      scalar_(backend, 1) {}
 
-size_t Trainer::bytes() const { return model_.bytes(); }
-StepReport Trainer::step(const TrainingBatch&, const ObjectiveSettings&, const UpdateSettings&,
-                         const std::atomic<bool>&) {
-  absent();
+size_t Trainer::head_bytes() const {
+  return pooled_.bytes() + d_pooled_.bytes() + argmax_.bytes() + objective_.bytes() + masked_bytes();
 }
-MaskedReport Trainer::step_masked(const MaskedBatch&, const UpdateSettings&, const std::atomic<bool>&) { absent(); }
-std::vector<float> Trainer::encode(Texts, std::vector<int32_t>, const std::atomic<bool>&) { absent(); }
-Losses Trainer::losses(const TrainingBatch&, const ObjectiveSettings&, const std::vector<float>&, std::vector<float>&) {
-  absent();
+
+size_t Trainer::bytes() const { return model_.bytes() + network_.bytes() + head_bytes(); }
+
+double Trainer::norm_of(const float* values, int64_t count) {
+  const Backend& b = backend();
+  b.square_sum(b.self, {values, scalar_.data(), static_cast<int>(count)});
+  float squares;
+  b.download(b.self, &squares, scalar_.data(), sizeof squares);
+  return std::sqrt(static_cast<double>(squares));
 }
-void Trainer::backward(const std::vector<float>&, const std::atomic<bool>&) { absent(); }
-std::vector<float> Trainer::gradients() { absent(); }
-void Trainer::add_gradients(const std::vector<float>&) { absent(); }
-UpdateReport Trainer::update(const UpdateSettings&) { absent(); }
-void Trainer::save(const std::string&, const std::string&, const std::vector<std::string>&) { absent(); }
-void Trainer::load(const std::vector<std::string>& files, const std::vector<TensorSource>& tensors, int64_t steps) {
-  model_.load_state(files, tensors);
-  steps_ = steps;
+
+// Cuts the texts into micro-batches in their order.
+void Trainer::begin(Texts texts, std::vector<int32_t> text_ids) {
+  live_ = false;
+  texts_ = std::move(texts);
+  text_ids_ = std::move(text_ids);
+  micros_.clear();
+  for (int b = 0; b < texts_.count(); ++b) {
+    const int length = texts_.offsets[b + 1] - texts_.offsets[b];
+    if (micros_.empty() || micros_.back().offsets.back() + length > options_.micro_batch_tokens) {
+      micros_.push_back({b, 0, {0}});
+    }
+    Micro& micro = micros_.back();
+    ++micro.count;
+    micro.offsets.push_back(micro.offsets.back() + length);
+  }
+  network_.begin_step(steps_);
+}
+
+MicroBatch Trainer::micro_batch(const Micro& micro) const {
+  const int32_t* tokens = texts_.tokens.data() + texts_.offsets[micro.first];
+  return {{tokens, micro.offsets.data(), micro.count, micro.offsets.back()}, text_ids_.data() + micro.first};
+}
+
+void Trainer::reserve_pooled(int rows) {
+  const size_t floats = static_cast<size_t>(rows) * model_.config().vocabulary_size;
+  pooled_.reserve(backend(), floats), d_pooled_.reserve(backend(), floats);
+}
+
+// Pooled values of all texts, from row `first_row` on.
+void Trainer::forward(int first_row, const std::atomic<bool>& cancelled) {
+  const Backend& b = backend();
+  const ModelConfig& c = model_.config();
+  const HeadPooling pooling = head_pooling_of(options_.pooling);
+  const bool with_argmax = pooling == HeadPooling::kMax;
+  reserve_pooled(first_row + texts_.count());
+  if (with_argmax) argmax_.reserve(b, static_cast<size_t>(texts_.count()) * c.vocabulary_size);
+  for (const Micro& micro : micros_) {
+    const MicroBatch batch = micro_batch(micro);
+    {
+      const Stopwatch watch(seconds_.forward);
+      network_.forward(batch, &micro == &micros_.back(), cancelled);
+    }
+    const Stopwatch watch(seconds_.head);
+    throw_if_cancelled(cancelled);
+    const float* in = network_.transformed();
+    const double norm = norm_of(in, int64_t{batch.texts.T} * c.hidden_size);
+    if (!std::isfinite(norm)) {
+      fail(
+          "ERR_LOSS_NOT_FINITE",
+          "the hidden states of texts %d..%d have the norm %g, expected a number; the weights are as before this step: "
+          "go back to a checkpoint and lower the learning rate",
+          micro.first, micro.first + micro.count - 1, norm);
+    }
+    const int64_t place = int64_t{micro.first} * c.vocabulary_size;
+    auto* argmax = reinterpret_cast<int32_t*>(argmax_.data());
+    b.sparse_head(b.self, {.in = in,
+                           .weight = model_.packed(model_.decoder),
+                           .bias = model_.decoder.bias.value,
+                           .offsets = batch.texts.offsets,
+                           .pooled = pooled_.data() + int64_t{first_row} * c.vocabulary_size + place,
+                           .argmax = with_argmax ? argmax + place : nullptr,
+                           .B = batch.texts.B,
+                           .T = batch.texts.T,
+                           .C = c.hidden_size,
+                           .V = c.vocabulary_size,
+                           .pooling = pooling});
+  }
+  live_ = true;
+}
+
+// A new gradient of all parameters from d_pooled_, whose rows from `first_row` on belong to the texts under way. Begins
+// with the last micro-batch, whose activations are there.
+void Trainer::backward_from(int first_row, const std::atomic<bool>& cancelled) {
+  const Backend& b = backend();
+  const ModelConfig& c = model_.config();
+  const HeadPooling pooling = head_pooling_of(options_.pooling);
+  clear_gradients();
+  for (auto micro = micros_.rbegin(); micro != micros_.rend(); ++micro) {
+    const MicroBatch batch = micro_batch(*micro);
+    if (!live_) {
+      const Stopwatch watch(seconds_.recompute);
+      network_.forward(batch, true, cancelled);
+    }
+    live_ = false;
+    throw_if_cancelled(cancelled);
+    {
+      const Stopwatch watch(seconds_.head_backward);
+      const int64_t place = int64_t{micro->first} * c.vocabulary_size;
+      const auto* argmax = reinterpret_cast<const int32_t*>(argmax_.data());
+      b.sparse_head_backward(b.self, {.d_pooled = d_pooled_.data() + int64_t{first_row} * c.vocabulary_size + place,
+                                      .argmax = pooling == HeadPooling::kMax ? argmax + place : nullptr,
+                                      .in = network_.transformed(),
+                                      .weight = model_.decoder.weight.value,
+                                      .bias = model_.decoder.bias.value,
+                                      .offsets = batch.texts.offsets,
+                                      .d_in = network_.gradient(),
+                                      .d_weight = model_.decoder.weight.gradient,
+                                      .d_bias = model_.decoder.bias.gradient,
+                                      .B = batch.texts.B,
+                                      .T = batch.texts.T,
+                                      .C = c.hidden_size,
+                                      .V = c.vocabulary_size,
+                                      .pooling = pooling});
+    }
+    const Stopwatch watch(seconds_.backward);
+    network_.backward(batch, cancelled);
+  }
+}
+
+void Trainer::clear_gradients() {
+  const Stopwatch watch(seconds_.update);
+  backend().clear(backend().self, model_.gradients.data(), static_cast<size_t>(model_.count()) * sizeof(float));
+}
+
+Losses Trainer::evaluate(const TrainingBatch& batch, const ObjectiveSettings& objective) {
+  const Stopwatch watch(seconds_.losses);
+  Losses losses = objective_.evaluate(batch, objective, pooled_.data(), d_pooled_.data());
+  losses.head_bytes = head_bytes();
+  return losses;
+}
+
+UpdateReport Trainer::apply(const UpdateSettings& settings) {
+  const Stopwatch watch(seconds_.update);
+  const Backend& b = backend();
+  UpdateReport report;
+  report.gradient_norm = norm_of(model_.gradients.data(), model_.count());
+  if (!std::isfinite(report.gradient_norm)) {
+    fail(
+        "ERR_LOSS_NOT_FINITE",
+        "the gradient of the parameters has the norm %g, expected a number; the weights are as before this step: lower "
+        "the learning rate",
+        report.gradient_norm);
+  }
+  report.vanished = report.gradient_norm == 0;
+  if (!report.vanished) {
+    ++steps_;
+    const bool clipped = settings.clip > 0 && report.gradient_norm > settings.clip;
+    const auto beta1 = static_cast<float>(settings.beta1), beta2 = static_cast<float>(settings.beta2);
+    const auto correction = [&](float beta) {
+      return static_cast<float>(1.0 - std::pow(static_cast<double>(beta), static_cast<double>(steps_)));
+    };
+    const auto update = [&](int64_t first, int64_t count, double decay) {
+      b.adamw(b.self, {.parameter = model_.weights.data() + first,
+                       .gradient = model_.gradients.data() + first,
+                       .first = model_.first.data() + first,
+                       .second = model_.second.data() + first,
+                       .count = static_cast<int>(count),
+                       .rate = static_cast<float>(settings.rate),
+                       .beta1 = beta1,
+                       .beta2 = beta2,
+                       .eps = static_cast<float>(settings.epsilon),
+                       .decay = static_cast<float>(decay),
+                       .correction1 = correction(beta1),
+                       .correction2 = correction(beta2),
+                       .scale = clipped ? static_cast<float>(settings.clip / report.gradient_norm) : 1.0f});
+    };
+    update(0, model_.decaying_count(), settings.weight_decay);
+    update(model_.decaying_count(), model_.count() - model_.decaying_count(), 0);
+    model_.forget_packed();
+  }
+  report.steps = steps_;
+  report.bytes = bytes();
+  return report;
+}
+
+StepReport Trainer::step(const TrainingBatch& batch, const ObjectiveSettings& objective, const UpdateSettings& update,
+                         const std::atomic<bool>& cancelled) {
+  check_training_batch(model_.config(), batch, objective);
+  const std::scoped_lock held(one_call_);
+  seconds_ = {};
+  const int first_row = options_.bag_queries ? batch.queries.count() : 0;
+  Texts texts = batch.documents;
+  if (!options_.bag_queries) {
+    texts = batch.queries;
+    append(texts, batch.documents);
+  }
+  std::vector<int32_t> ids(texts.count());
+  std::iota(ids.begin(), ids.end(), 0);
+  begin(std::move(texts), std::move(ids));
+  forward(first_row, cancelled);
+  StepReport report;
+  report.losses = evaluate(batch, objective);
+  backward_from(first_row, cancelled);
+  throw_if_cancelled(cancelled);
+  report.update = apply(update);
+  report.seconds = seconds_;
+  return report;
+}
+
+std::vector<float> Trainer::encode(Texts texts, std::vector<int32_t> text_ids, const std::atomic<bool>& cancelled) {
+  check_texts(model_.config(), texts);
+  if (text_ids.size() != static_cast<size_t>(texts.count())) {
+    fail("ERR_BATCH_SIZE", "textIds has %zu values, expected %d (one a text)", text_ids.size(), texts.count());
+  }
+  const std::scoped_lock held(one_call_);
+  std::vector<float> pooled(static_cast<size_t>(texts.count()) * model_.config().vocabulary_size);
+  begin(std::move(texts), std::move(text_ids));
+  forward(0, cancelled);
+  backend().download(backend().self, pooled.data(), pooled_.data(), pooled.size() * sizeof(float));
+  return pooled;
+}
+
+Losses Trainer::losses(const TrainingBatch& batch, const ObjectiveSettings& objective, const std::vector<float>& pooled,
+                       std::vector<float>& gradients) {
+  check_training_batch(model_.config(), batch, objective);
+  const int Q = batch.queries.count(), D = batch.documents.count();
+  const int64_t V = model_.config().vocabulary_size;
+  const int first_row = options_.bag_queries ? Q : 0;
+  const size_t expected = static_cast<size_t>(Q + D - first_row) * V;
+  if (pooled.size() != expected) {
+    fail("ERR_BATCH_SIZE", "pooled has %zu values, expected %zu (texts times vocabulary)", pooled.size(), expected);
+  }
+  const std::scoped_lock held(one_call_);
+  reserve_pooled(Q + D);
+  backend().upload(backend().self, pooled_.data() + first_row * V, pooled.data(), pooled.size() * sizeof(float));
+  Losses report = evaluate(batch, objective);
+  gradients.resize(pooled.size());
+  backend().download(backend().self, gradients.data(), d_pooled_.data() + first_row * V,
+                     gradients.size() * sizeof(float));
+  return report;
+}
+
+void Trainer::backward(const std::vector<float>& gradients, const std::atomic<bool>& cancelled) {
+  const std::scoped_lock held(one_call_);
+  const size_t expected = static_cast<size_t>(texts_.count()) * model_.config().vocabulary_size;
+  if (gradients.size() != expected) {
+    fail("ERR_BATCH_SIZE", "gradients has %zu values, expected %zu (those of the texts last encoded)", gradients.size(),
+         expected);
+  }
+  reserve_pooled(texts_.count());
+  backend().upload(backend().self, d_pooled_.data(), gradients.data(), gradients.size() * sizeof(float));
+  backward_from(0, cancelled);
+}
+
+std::vector<float> Trainer::gradients() {
+  const std::scoped_lock held(one_call_);
+  std::vector<float> values(model_.count());
+  backend().download(backend().self, values.data(), model_.gradients.data(), values.size() * sizeof(float));
+  return values;
+}
+
+void Trainer::add_gradients(const std::vector<float>& gradients) {
+  if (gradients.size() != static_cast<size_t>(model_.count())) {
+    fail("ERR_BATCH_SIZE", "gradients has %zu values, expected %lld", gradients.size(),
+         static_cast<long long>(model_.count()));
+  }
+  const std::scoped_lock held(one_call_);
+  constexpr int64_t kPart = 1 << 20;
+  const Backend& b = backend();
+  Buffer part(b, kPart);
+  for (int64_t first = 0; first < model_.count(); first += kPart) {
+    const int count = static_cast<int>(std::min(kPart, model_.count() - first));
+    const int32_t offsets[2] = {0, 1};
+    float* sum = model_.gradients.data() + first;
+    b.upload(b.self, part.data(), gradients.data() + first, static_cast<size_t>(count) * sizeof(float));
+    // One row of `count` columns, nothing dropped: a sum.
+    b.dropout(b.self, {.in = part.data(),
+                       .residual = sum,
+                       .offsets = offsets,
+                       .text_ids = nullptr,
+                       .out = sum,
+                       .B = 1,
+                       .T = 1,
+                       .C = count,
+                       .dropout = 0,
+                       .seed = 0});
+  }
+}
+
+UpdateReport Trainer::update(const UpdateSettings& settings) {
+  const std::scoped_lock held(one_call_);
+  return apply(settings);
 }
 
 }  // namespace fles

@@ -1,0 +1,77 @@
+// The network's passes in training: forward with what the backward pass needs, and backward.
+//
+// Kept of every layer: the sum that its last LayerNorm reads, (T, C). Kept of the layers that keep their activations:
+// queries, keys and values, the context, the sum that the first LayerNorm reads, and what goes into the activation
+// function, 3C + C + C + I floats a token. What follows from these by element-wise work is computed again; layers that
+// keep nothing compute all of it again, with the same bits.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "model/bert_forward.h"
+#include "train/trainable_model.h"
+
+namespace fles {
+
+struct NetworkOptions {
+  float dropout = 0, attention_dropout = 0;
+  int seed = 0;
+  int kept_layers = 0;  // the last ones
+};
+
+// Texts that go through the network together, in host memory, with the number by which each draws its dropout masks.
+struct MicroBatch {
+  RaggedBatch texts;
+  const int32_t* text_ids;
+};
+
+class Network {
+ public:
+  Network(TrainableModel& model, const NetworkOptions& options);
+
+  // Masks differ from step to step.
+  void begin_step(int64_t step) { step_ = step; }
+
+  // Leaves the head's input in transformed(). With `keep`, backward() may follow, once.
+  void forward(const MicroBatch& batch, bool keep, const std::atomic<bool>& cancelled);
+
+  // (T, C): the input of the vocabulary projection, and the place for its gradient.
+  const float* transformed() const { return transformed_.data(); }
+  float* gradient() { return gradient_.data(); }
+
+  // From the gradient of the head's input to those of all parameters below it. Overwrites gradient().
+  void backward(const MicroBatch& batch, const std::atomic<bool>& cancelled);
+
+  size_t bytes() const;
+
+ private:
+  // Activations of one layer.
+  struct Layer {
+    Buffer qkv, log_sums, context, attention_sum, feedforward;
+  };
+  struct Pass;  // one micro-batch on its way
+
+  void reserve(int B, int T, bool keep);
+  Buffer allocate(int64_t rows, int64_t columns) const;
+  int64_t wide() const;      // columns of what a layer computes at most
+  int64_t of_layer() const;  // floats a token that a layer keeps
+  bool keeps(int layer) const { return layer >= static_cast<int>(kept_.size()) - options_.kept_layers; }
+  // Seed of the masks of one site: 0 the embeddings; 1, 2 and 3 + 3 layer attention, its output, the feed-forward
+  // output.
+  int site_seed(int site) const;
+
+  TrainableModel& model_;
+  NetworkOptions options_;
+  int64_t step_ = 0;
+  int capacity_ = 0, kept_capacity_ = 0, text_capacity_ = 0;
+  Buffer tokens_, text_ids_;
+  Buffer hidden_, transformed_, wide_;          // (T, C), (T, C), (T, max(I, 3C))
+  Buffer gradient_, other_, dropped_, d_wide_;  // the same, of gradients
+  Buffer head_sum_, head_in_;                   // (T, C): before and after the transform's activation function
+  std::vector<Buffer> sums_;  // layers + 1, (T, C): what the LayerNorm before each layer reads, and the last
+  std::vector<Layer> kept_;
+  Layer shared_;
+};
+
+}  // namespace fles

@@ -1,0 +1,40 @@
+// The training objective over the pooled values of a step: the value of each of its terms, and the gradient of their
+// weighted sum by the pooled values. docs/training.md has the formulas.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "model/encoder.h"
+#include "train/report.h"
+
+namespace fles {
+
+class Objective {
+ public:
+  // `dropped`: terms that no vector holds. With bag queries a query is weight 1 for each distinct token that is not in
+  // `bag_dropped`, and has no gradient.
+  Objective(const Backend& backend, int vocabulary_size, SparsePooling pooling, const std::vector<int32_t>& dropped,
+            bool bag_queries, const std::vector<int32_t>& bag_dropped);
+
+  // pooled, d_pooled (Q + D, V) in the backend's memory, queries first; rows of bag queries are neither read nor
+  // written. d_pooled is assigned. ERR_LOSS_NOT_FINITE names the term.
+  Losses evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled, float* d_pooled);
+
+  // Of the matrices of a row a text and a column a term.
+  size_t bytes() const { return weights_.bytes() + d_weights_.bytes(); }
+
+ private:
+  struct Step;  // one evaluation
+
+  const Backend& backend_;
+  int V_;
+  WeightActivation activation_;
+  bool bag_queries_;
+  std::vector<uint8_t> bag_dropped_;  // (V)
+  Buffer drop_;
+  GrowingBuffer weights_, d_weights_;  // (Q + D, V)
+  GrowingBuffer counts_, frequencies_, scores_, query_squares_, document_squares_, mask_, term_weights_, teacher_terms_,
+      teacher_weights_, scalars_;
+};
+
+}  // namespace fles

@@ -105,7 +105,10 @@ void Trainer::forward(int first_row, const std::atomic<bool>& cancelled) {
                            .T = batch.texts.T,
                            .C = c.hidden_size,
                            .V = c.vocabulary_size,
-                           .pooling = pooling});
+                           .pooling = pooling,
+                           .screen = nullptr,
+                           .candidates = nullptr,
+                           .cut = 0.0f});
   }
   live_ = true;
 }

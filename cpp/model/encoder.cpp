@@ -14,6 +14,13 @@ void reserve(const Backend& backend, Buffer& buffer, size_t& capacity, size_t fl
   capacity = floats;
 }
 
+// A logit whose weight is surely not above the threshold, just below where it is.
+float lowest_logit(const SparseOptions& options) {
+  double logit = std::expm1(static_cast<double>(options.threshold));
+  if (options.pooling == SparsePooling::kLog1pLog1p) logit = std::expm1(logit);
+  return static_cast<float>(logit * (1 - 1e-6));
+}
+
 }  // namespace
 
 WeightActivation activation_of(SparsePooling pooling) {
@@ -41,17 +48,6 @@ HeadPooling head_pooling_of(SparsePooling pooling) {
   }
   return HeadPooling::kMax;  // the activation is monotone: it comes after the maximum
 }
-
-namespace {
-
-// A logit whose weight is surely not above the threshold, just below where it is.
-float lowest_logit(const SparseOptions& options) {
-  double logit = std::expm1(static_cast<double>(options.threshold));
-  if (options.pooling == SparsePooling::kLog1pLog1p) logit = std::expm1(logit);
-  return static_cast<float>(logit * (1 - 1e-6));
-}
-
-}  // namespace
 
 Encoder::Encoder(const Backend& backend, const ModelSource& source)
     : backend_(backend), parameters_(load_parameters(backend, source)), with_head_(source.with_head) {}

@@ -1,7 +1,4 @@
 {
-  "variables": {
-    "x86%": "<!(node -p \"+(process.arch === 'x64')\")"
-  },
   "target_defaults": {
     "include_dirs": ["cpp", "<!(node -p \"require('node-addon-api').include_dir\")"],
     "defines": ["NAPI_VERSION=9", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
@@ -11,25 +8,27 @@
       "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
       "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
       "MACOSX_DEPLOYMENT_TARGET": "12.0"
-    }
+    },
+    # A library for each level of cpp/cpu/levels.txt: flags are a target's, not a source's.
+    "target_conditions": [
+      ["_type=='static_library'", {
+        "sources": [">!@(node scripts/sources.cjs sources >(_target_name))"],
+        "cflags_cc": [">!@(node scripts/sources.cjs flags >(_target_name))"]
+      }]
+    ]
   },
   "targets": [
-    {
-      "target_name": "kernels_avx2",
-      "type": "static_library",
-      "sources": ["<!@(node scripts/sources.cjs avx2)"],
-      "conditions": [["x86==1", { "cflags_cc": ["-mavx2", "-mfma", "-mf16c"] }]]
-    },
-    {
-      "target_name": "kernels_avx512",
-      "type": "static_library",
-      "sources": ["<!@(node scripts/sources.cjs avx512)"],
-      "conditions": [["x86==1", { "cflags_cc": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c", "-mprefer-vector-width=512"] }]]
-    },
+    { "target_name": "avx2", "type": "static_library" },
+    { "target_name": "avx_vnni", "type": "static_library" },
+    { "target_name": "avx512", "type": "static_library" },
+    { "target_name": "avx512_vnni", "type": "static_library" },
+    { "target_name": "avx512_bf16", "type": "static_library" },
+    { "target_name": "neon_dot", "type": "static_library" },
+    { "target_name": "neon_bf16", "type": "static_library" },
     {
       "target_name": "fles",
-      "sources": ["<!@(node scripts/sources.cjs rest)"],
-      "dependencies": ["kernels_avx2", "kernels_avx512"]
+      "sources": ["<!@(node scripts/sources.cjs sources rest)"],
+      "dependencies": ["avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "neon_dot", "neon_bf16"]
     }
   ]
 }

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -38,6 +39,8 @@ const PACKAGES = {
     macos: 'llvm',
   },
   'clang-tidy': { debian: 'clang-tidy-19', fedora: 'clang-tools-extra', alpine: 'clang19-extra-tools', macos: 'llvm' },
+  'aarch64-g++': { debian: 'g++-aarch64-linux-gnu', fedora: 'gcc-c++-aarch64-linux-gnu' },
+  'qemu-aarch64': { debian: 'qemu-user-static', fedora: 'qemu-user-static', macos: 'qemu' },
   gtest: { debian: 'libgtest-dev', fedora: 'gtest-devel', alpine: 'gtest-dev', macos: 'googletest' },
 };
 
@@ -74,4 +77,13 @@ export function requireCompiler() {
   requireTool('cmake', ['cmake'], 'configures the build of the native core (3.18 at least)');
   requireTool('make', ['ninja', 'make'], "runs cmake's build");
   return compiler;
+}
+
+/** Builds the native tests into a folder of the package; further options are cmake's. The program. */
+export function buildNativeTests(folder, ...options) {
+  const configure = ['-S', root, '-B', folder, '--log-level=WARNING', '-DFLES_NATIVE_TESTS=ON', ...options];
+  if (run('cmake', configure) !== 0) process.exit(1);
+  const build = ['--build', folder, '--target', 'fles_tests', '--parallel', String(availableParallelism())];
+  if (run('cmake', build) !== 0) fail('ERR_BUILD the native tests did not compile; the messages above say why');
+  return `${folder}/fles_tests`;
 }

@@ -108,6 +108,16 @@ test('cpp/sources.txt lists every source, once and in no other place', () => {
   }
 });
 
+test('every CPU level has its flags, its source, a target of its own and a place in the choice', () => {
+  const levels = [...read('cpp/cpu/levels.txt').matchAll(/^\S+ (\S+) -/gm)].map(([, level]) => level!);
+  expect(levels.length).toBeGreaterThanOrEqual(7);
+  const sources = filesUnder('cpp/cpu', /kernels_\w+\.cpp$/).map((path) => /kernels_(\w+)\.cpp$/.exec(path)![1]!);
+  expect(sources.filter((level) => level !== 'portable').sort()).toEqual([...levels].sort());
+  const targets = [...read('binding.gyp').matchAll(/"target_name": "(\w+)", "type": "static_library"/g)];
+  expect(targets.map(([, level]) => level)).toEqual(levels);
+  for (const level of levels) expect(read('cpp/cpu/cpu_features.cpp')).toContain(`${level}_kernels()`);
+});
+
 test('every op of the table has its header, its CPU code, its cases and its test', () => {
   const ops = [...read('cpp/ops/ops.def').matchAll(/^FLES_OP\((\w+), (\w+)\)/gm)];
   const wrong: string[] = [];

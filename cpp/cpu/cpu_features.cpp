@@ -1,35 +1,102 @@
 #include "cpu/cpu_features.h"
 
+#include <algorithm>
 #include <cstdlib>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 #include "core/error.h"
 
 namespace fles::cpu {
 namespace {
 
-bool has_avx2() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-#else
-  return false;
-#endif
+struct Level {
+  const Kernels* kernels;          // null where this build has no such code
+  std::vector<std::string> needs;  // of feature_names()
+};
+
+// The best last.
+std::vector<Level> levels() {
+  return {
+      {portable_kernels(), {}},
+      {avx2_kernels(), {"avx2", "fma", "f16c"}},
+      {avx_vnni_kernels(), {"avx2", "fma", "f16c", "avxvnni"}},
+      {avx512_kernels(), {"fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"}},
+      {avx512_vnni_kernels(), {"fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}},
+      {avx512_bf16_kernels(),
+       {"fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"}},
+      {neon_dot_kernels(), {"dotprod"}},
+      {neon_bf16_kernels(), {"dotprod", "bf16", "i8mm"}},
+  };
 }
 
-bool has_avx512() {
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-  return false;
-#endif
+// Compilers of the supported versions do not all know its name: CPUID leaf 7, subleaf 1. That the operating system
+// keeps the registers of AVX is asked with "avx2".
+bool has_avxvnni() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & 1U << 4) != 0;
 }
+#elif defined(__aarch64__) && defined(__APPLE__)
+bool has(const char* feature) {
+  int value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+#endif
 
 }  // namespace
 
+std::vector<std::string> feature_names() {
+  std::vector<std::string> names;
+  const auto add = [&names](const char* name, bool present) {
+    if (present) names.emplace_back(name);
+  };
+#if defined(__x86_64__)
+  add("avx2", __builtin_cpu_supports("avx2"));
+  add("fma", __builtin_cpu_supports("fma"));
+  add("f16c", __builtin_cpu_supports("f16c"));
+  add("avxvnni", has_avxvnni());
+  add("avx512f", __builtin_cpu_supports("avx512f"));
+  add("avx512bw", __builtin_cpu_supports("avx512bw"));
+  add("avx512dq", __builtin_cpu_supports("avx512dq"));
+  add("avx512vl", __builtin_cpu_supports("avx512vl"));
+  add("avx512vnni", __builtin_cpu_supports("avx512vnni"));
+  add("avx512bf16", __builtin_cpu_supports("avx512bf16"));
+#elif defined(__aarch64__)
+  names.emplace_back("neon");
+#if defined(__linux__)
+  // By number, as in the kernel's asm/hwcap.h: the C library's headers may be older than the processor.
+  const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+  add("dotprod", (first >> 20 & 1) != 0);
+  add("bf16", (second >> 14 & 1) != 0);
+  add("i8mm", (second >> 13 & 1) != 0);
+#elif defined(__APPLE__)
+  add("dotprod", has("hw.optional.arm.FEAT_DotProd"));
+  add("bf16", has("hw.optional.arm.FEAT_BF16"));
+  add("i8mm", has("hw.optional.arm.FEAT_I8MM"));
+#endif
+#endif
+  return names;
+}
+
 std::vector<const Kernels*> usable_kernels() {
-  std::vector<const Kernels*> usable{portable_kernels()};
-  if (avx2_kernels() != nullptr && has_avx2()) usable.push_back(avx2_kernels());
-  if (avx512_kernels() != nullptr && has_avx512()) usable.push_back(avx512_kernels());
+  const std::vector<std::string> features = feature_names();
+  const auto present = [&features](const std::string& name) {
+    return std::find(features.begin(), features.end(), name) != features.end();
+  };
+  std::vector<const Kernels*> usable;
+  for (const Level& level : levels()) {
+    if (level.kernels != nullptr && std::all_of(level.needs.begin(), level.needs.end(), present)) {
+      usable.push_back(level.kernels);
+    }
+  }
   return usable;
 }
 
@@ -46,27 +113,6 @@ const Kernels& chosen_kernels() {
   const char* forced = std::getenv("FLES_CPU");
   if (forced != nullptr && *forced != '\0') return kernels_named(forced);
   return *usable_kernels().back();
-}
-
-std::vector<std::string> feature_names() {
-  std::vector<std::string> names;
-#if defined(__x86_64__)
-#define FLES_FEATURE(name) \
-  if (__builtin_cpu_supports(name)) names.emplace_back(name);
-  FLES_FEATURE("avx2")
-  FLES_FEATURE("fma")
-  FLES_FEATURE("f16c")
-  FLES_FEATURE("avx512f")
-  FLES_FEATURE("avx512bw")
-  FLES_FEATURE("avx512dq")
-  FLES_FEATURE("avx512vl")
-  FLES_FEATURE("avx512vnni")
-  FLES_FEATURE("avx512bf16")
-#undef FLES_FEATURE
-#elif defined(__aarch64__)
-  names.emplace_back("neon");
-#endif
-  return names;
 }
 
 }  // namespace fles::cpu

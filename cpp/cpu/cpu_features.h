@@ -7,6 +7,13 @@
 
 namespace fles::cpu {
 
+// Null where this build has no such code (another processor family, an older compiler).
+const Kernels* avx_vnni_kernels();
+const Kernels* avx512_vnni_kernels();
+const Kernels* avx512_bf16_kernels();
+const Kernels* neon_dot_kernels();
+const Kernels* neon_bf16_kernels();
+
 // Levels that this build has and this processor runs, best last; always at least "portable".
 std::vector<const Kernels*> usable_kernels();
 

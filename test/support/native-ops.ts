@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { native } from '../../lib/native';
+import { recordExpected, recordRun } from './record-ops';
 
 /** Where ops run: every CPU level of this machine, and every other backend that is there. */
 export const devices: string[] = [
@@ -29,7 +30,9 @@ export function runOp<O extends Record<string, Float32Array | Int32Array>>(
   args: OpArguments,
   outputs: O,
 ): O {
+  const done = device === 'cpu:portable' ? recordRun(op, args, outputs) : () => {};
   native.runOp(device, op, { ...args, ...outputs });
+  done();
   return outputs;
 }
 
@@ -54,7 +57,9 @@ export function expectClose(actual: Float32Array, reference: (round: Round) => A
     const difference = Math.abs(actual[i]! - exact[i]!);
     if (!(difference <= error)) error = difference; // NaN stays
   }
-  expect(error).toBeLessThanOrEqual(Math.max(2 * plainError, largest * 2 ** -22) + extra);
+  const allowed = Math.max(2 * plainError, largest * 2 ** -22) + extra;
+  recordExpected(actual, exact, allowed);
+  expect(error).toBeLessThanOrEqual(allowed);
 }
 
 /** Numbers between -2 and 2, the same for the same seed (mulberry32). */

@@ -56,7 +56,7 @@ struct DropoutRate {
   float scale;
 };
 FLES_PURE DropoutRate dropout_rate(float p) {
-  const auto cut = static_cast<uint32_t>(static_cast<double>(p) * 65536.0 + 0.5);
+  const uint32_t cut = (static_cast<uint32_t>(p * 131072.0f) + 1) / 2;  // rounded
   return {cut, 65536.0f / static_cast<float>(65536 - cut)};
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "allocations.h"
@@ -81,7 +82,7 @@ class Arguments {
   template <class T>
   void output(const char* name, T*& pointer, int64_t count) {
     const T* memory = nullptr;
-    input(name, memory, count);
+    input(std::is_same_v<T, int32_t> ? "unwritten" : name, memory, count);
     pointer = const_cast<T*>(memory);
     outputs_.push_back({name, pointer, static_cast<size_t>(count) * sizeof(T)});
   }
@@ -131,7 +132,7 @@ class Arguments {
       while (offset(text + 1) <= i) ++text;
       return i - offset(text);
     }
-    return 7;  // an output
+    return 7;  // unwritten
   }
 
   const Backend& backend_;

@@ -8,14 +8,6 @@
 namespace fles::cpu {
 namespace {
 
-std::vector<int32_t> text_of_rows(const SparseHeadForward& a) {
-  std::vector<int32_t> row_text(a.T);
-  for (int b = 0; b < a.B; ++b) {
-    for (int t = a.offsets[b]; t < a.offsets[b + 1]; ++t) row_text[t] = b;
-  }
-  return row_text;
-}
-
 // The head over all terms with one of the packed weights; a screen when there are norms of the rows.
 void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, const float* row_norms) {
   const Kernels& kernels = *state.kernels;
@@ -23,13 +15,15 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
   const uint8_t* blocks = pack_input(state, matrix.type, a.in, a.T, a.C);
   const auto* weight = static_cast<const uint8_t*>(matrix.data);
   const int64_t panel = products.panel_bytes(a.C);
-  const std::vector<int32_t> row_text = text_of_rows(a);
   int32_t* argmax = row_norms == nullptr ? a.argmax : nullptr;
   const int width = panels_at_once(products, a.C) * kernels.NR;  // columns handed out together
   const int widths = (a.V + width - 1) / width;
   // Running maxima of those columns for every text, and the rows they came from, for each thread.
   const size_t best = static_cast<size_t>(a.B) * width;
-  float* memory = state.other.floats(2 * best * state.pool->size());
+  const size_t bests = 2 * best * state.pool->size();
+  float* memory = state.other.floats(bests + a.T);
+  auto* row_text = reinterpret_cast<int32_t*>(memory + bests);
+  for (int b = 0; b < a.B; ++b) std::fill(row_text + a.offsets[b], row_text + a.offsets[b + 1], b);
   state.pool->parallel_for(widths, [&](int64_t work, int thread) {
     const int64_t column = work * width;
     float* own = memory + 2 * best * thread;
@@ -40,7 +34,7 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
         .columns = static_cast<int>(a.V - column < width ? a.V - column : width),
         .K = a.C,
         .bias = a.bias + column,
-        .row_text = row_text.data(),
+        .row_text = row_text,
         .texts = a.B,
         .pooling = static_cast<int>(a.pooling),
         .best = own,

@@ -27,9 +27,9 @@ const std::map<std::string, int> kSizes = {
     {"Q", 5}, {"k", 7},  {"T", 172}, {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77},
 };
 const std::map<std::string, float> kNumbers = {
-    {"beta1", 0.9f},  {"beta2", 0.999f}, {"correction1", 0.1f}, {"correction2", 0.001f},
-    {"decay", 0.01f}, {"dropout", 0.2f}, {"eps", 1e-8f},        {"margin", 0.5f},
-    {"rate", 0.001f}, {"scale", 0.5f},   {"threshold", 0.1f},
+    {"beta1", 0.9f},         {"beta2", 0.999f}, {"cut", 0.3f},     {"correction1", 0.1f},
+    {"correction2", 0.001f}, {"decay", 0.01f},  {"dropout", 0.2f}, {"eps", 1e-8f},
+    {"margin", 0.5f},        {"rate", 0.001f},  {"scale", 0.5f},   {"threshold", 0.1f},
 };
 
 template <class Value>
@@ -43,7 +43,8 @@ Value known(const std::map<std::string, Value>& values, const char* name) {
 // Fills an op's arguments by its fields. `variant` counts through the names of every choice.
 class Arguments {
  public:
-  Arguments(const Backend& backend, int variant) : backend_(backend), variant_(variant) {}
+  Arguments(const Backend& backend, int variant, bool screened)
+      : backend_(backend), variant_(variant), screened_(screened && variant == 0) {}
   ~Arguments() {
     for (PackedMatrix* matrix : packed_) backend_.release_packed(backend_.self, matrix);
   }
@@ -92,11 +93,10 @@ class Arguments {
     if (with_argmax_ || std::string(name) != "argmax") output(name, pointer, count);
   }
   void weight(const char*, const PackedMatrix*& matrix, int N, int K) {
-    const float* rows = nullptr;
-    input("weight", rows, int64_t{N} * K);
-    packed_.push_back(backend_.create_packed(backend_.self, N, K, static_cast<DataType>(variant_ % kDataTypes)));
-    backend_.pack_rows(backend_.self, packed_.back(), rows, 0, N);
-    matrix = packed_.back();
+    matrix = packed(N, K, static_cast<DataType>(variant_ % kDataTypes));
+  }
+  void optional_weight(const char*, const PackedMatrix*& matrix, int N, int K, DataType type) {
+    matrix = screened_ ? packed(N, K, type) : nullptr;
   }
 
   // What the op has written, by output.
@@ -113,6 +113,13 @@ class Arguments {
     size_t bytes;
   };
 
+  const PackedMatrix* packed(int N, int K, DataType type) {
+    const float* rows = nullptr;
+    input("rows", rows, int64_t{N} * K);
+    packed_.push_back(backend_.create_packed(backend_.self, N, K, type));
+    backend_.pack_rows(backend_.self, packed_.back(), rows, 0, N);
+    return packed_.back();
+  }
   int offset(int text) const {
     const auto tokens = sizes_.find("T");
     const int total = tokens != sizes_.end() ? tokens->second : sizes_.at("N");
@@ -137,6 +144,7 @@ class Arguments {
 
   const Backend& backend_;
   int variant_;
+  bool screened_;
   bool with_argmax_ = true;
   std::map<std::string, int> sizes_;
   std::mt19937 random_{5};
@@ -182,7 +190,7 @@ TEST_P(EveryOp, GivesTheSameBitsWithAnyNumberOfThreads) {
     std::map<std::string, std::string> expected;
     for (const int threads : {1, 2, 5}) {
       Instance instance(threads);
-      Arguments filled(instance.backend, variant);
+      Arguments filled(instance.backend, variant, true);
       fields(filled, arguments);
       op(&instance.state, arguments);
       if (threads == 1) expected = filled.results();
@@ -197,7 +205,8 @@ TEST_P(EveryOp, GivesTheSameBitsWithAnyNumberOfThreads) {
 TEST_P(EveryOp, AllocatesNothingOnceItHasRun) {
   Instance instance(2);
   for_every_op([&](auto op, auto arguments, int variant) {
-    Arguments filled(instance.backend, variant);
+    // A screen's candidates are found anew each time.
+    Arguments filled(instance.backend, variant, false);
     fields(filled, arguments);
     op(&instance.state, arguments);
     const std::vector<float*> memory = instance.memory();

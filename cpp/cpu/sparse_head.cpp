@@ -84,7 +84,7 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
   const size_t panel = products.panel_bytes(a.C) / sizeof(float);
   const size_t blocks = block * ((longest + kernels.MR - 1) / kernels.MR);
   const size_t panels = panel * ((most + kernels.NR - 1) / kernels.NR);
-  const auto padded_most = static_cast<size_t>((most + kernels.NR - 1) / kernels.NR * kernels.NR);
+  const size_t padded_most = (static_cast<size_t>(most) + kernels.NR - 1) / kernels.NR * kernels.NR;
   const size_t each = (blocks + panels + 5 * padded_most + 15) / 16 * 16;
   float* memory = state.other.floats(each * state.pool->size());
   const std::vector<int32_t> row_text(longest, 0);

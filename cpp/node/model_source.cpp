@@ -16,6 +16,7 @@ Napi::Array array_from(const Napi::Value& value) {
 std::vector<std::string> strings_of(const Napi::Value& value) {
   const Napi::Array array = array_from(value);
   std::vector<std::string> strings;
+  strings.reserve(array.Length());
   for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(array.Get(i).ToString());
   return strings;
 }

@@ -210,9 +210,8 @@ struct Objective::Step {
     if (weight(term) == 0) return;
     const float *mask = nullptr, *term_weights = nullptr;
     if (flops.minimum_terms > 0) {
-      std::vector<float> counted;
-      for (int b = 0; b < rows.count; ++b)
-        counted.push_back(counts[rows.first + b] > flops.minimum_terms ? 1.0f : 0.0f);
+      std::vector<float> counted(rows.count);
+      for (int b = 0; b < rows.count; ++b) counted[b] = counts[rows.first + b] > flops.minimum_terms ? 1.0f : 0.0f;
       mask = uploaded(o.mask_, counted);
     }
     if (!flops.term_weights.empty()) term_weights = uploaded(o.term_weights_, flops.term_weights);

@@ -249,7 +249,7 @@ function error({ value, target }: Observation): number {
 }
 
 function relative(correction: number): number {
-  return clamp(1 + correction, 0.5, 2);
+  return clamp(1 + correction, 1 / MAX_FACTOR, MAX_FACTOR);
 }
 
 /**
@@ -265,7 +265,7 @@ function proportionalIntegral(seen: Observation, memory: LawMemory, config: Clfr
   if (Math.abs(e) <= config.deadBand) return { factor: 1, memory: { integral: integral / 2 } };
   const factor = (sum: number) => relative(config.gain * e + config.integralGain * sum);
   const next = factor(integral + e);
-  const bound = e > 0 ? 2 : 0.5;
+  const bound = e > 0 ? MAX_FACTOR : 1 / MAX_FACTOR;
   const held = e > 0 ? seen.lambda >= config.lambdaMax : seen.lambda <= config.lambdaMin;
   const kept = next === bound || held ? integral : integral + e;
   return { factor: factor(kept), memory: { integral: kept } };
@@ -276,8 +276,8 @@ const FORGETTING = 0.85;
 /** What the fit believes before it has seen anything, and how large a squared movement counts as much as that. */
 const PRIOR = { persistence: 0.3, weight: 0.02 };
 const MAX_PERSISTENCE = 0.8;
-/** Most that one update of `adaptive` multiplies or divides lambda by; a fit from few points can be far off. */
-const MAX_FACTOR = 10;
+/** Most that one update multiplies or divides lambda by, except where a law has no bound: a model that collapses does not come back. */
+const MAX_FACTOR = 2;
 
 /**
  * `log-ratio` with gain 1/s, where s = -d log(value) / d log(lambda) is estimated from the run so far, and with the value

@@ -5,6 +5,7 @@
 
 typedef float vf __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(FLES_VECTOR_BYTES)));
+typedef uint32_t vu __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef float vf_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES), aligned(4), may_alias));
 typedef float group __attribute__((vector_size(16)));  // kGroup values
 typedef float group_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
@@ -71,8 +72,8 @@ FLES_INLINE void exp2(vf (&x)[N]) {
   FLES_EACH p[n] = p[n] * x[n] + 2.402224243e-1f;
   FLES_EACH p[n] = p[n] * x[n] + 6.931470037e-1f;
   FLES_EACH p[n] = p[n] * x[n] + 1.0f;
-  // Added to the exponent; the low bits of a NaN are 0.
-  FLES_EACH x[n] = reinterpret_cast<vf>(reinterpret_cast<vi>(p[n]) + (reinterpret_cast<vi>(shifted[n]) << 23));
+  // Added to the exponent, modulo 2^32 where x is out of range; the low bits of a NaN are 0.
+  FLES_EACH x[n] = reinterpret_cast<vf>(reinterpret_cast<vu>(p[n]) + (reinterpret_cast<vu>(shifted[n]) << 23));
 #undef FLES_EACH
 }
 

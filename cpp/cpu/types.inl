@@ -1,7 +1,6 @@
 // The three arithmetics of matrix products: how each stores a block and a panel, and its inner loop over K. Included
 // after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector extensions cannot say.
 
-typedef uint32_t vu __attribute__((vector_size(FLES_VECTOR_BYTES)));
 typedef int8_t half_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
 typedef int8_t half_bytes_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES / 2), aligned(1), may_alias));
 typedef int16_t shorts __attribute__((vector_size(FLES_VECTOR_BYTES)));

@@ -252,7 +252,8 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
                                      .best_row = with_argmax ? best_row.data() : nullptr,
                                      .pooled = out.data() + column,
                                      .argmax = with_argmax ? argmax.data() + column : nullptr,
-                                     .ld = V});
+                                     .ld = V,
+                                     .row_norms = nullptr});
           }
         };
         run(pooled, !sum);

@@ -1,0 +1,121 @@
+// Training steps on a small model: every pooling and kind of query, with dropout, micro-batches and layers computed
+// again. AddressSanitizer sees what the tests of test/train, which compare with PyTorch, do not.
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "backend/registry.h"
+#include "small_model.h"
+#include "temporary_folder.h"
+#include "thrown.h"
+
+namespace fles {
+namespace {
+
+const std::atomic<bool> kNotCancelled = false;
+
+// Two queries with two documents each, of the small model's 11 terms and 8 positions.
+TrainingBatch small_batch() {
+  TrainingBatch batch;
+  batch.queries = {{1, 4, 9, 2}, {0, 1, 4}};
+  batch.documents = {{2, 0, 10, 3, 5, 5, 1, 7, 8, 6, 2}, {0, 4, 5, 9, 11}};
+  batch.positives = {0, 2};
+  batch.owners = {0, 0, 1, 1};
+  batch.duplicates = {0, 1, 2, 1};
+  batch.teacher_scores = {3, 1, 2, 1, -1, 0, 4, 0};
+  batch.teacher_queries = {{0, 2, 2}, {3, 9}, {1, 0.5f}};
+  batch.teacher_documents = {{0, 1, 3, 3, 4}, {0, 2, 10, 5}, {1, 2, 0.25f, 1}};
+  return batch;
+}
+
+ObjectiveSettings every_term() {
+  ObjectiveSettings settings;
+  settings.weights.fill(0.1);
+  settings.flops_documents = {FlopsNorm::kL2, std::vector<float>(11, 0.5f), 1};
+  settings.collapse_k = 4;
+  settings.collapse_margin = 5;
+  return settings;
+}
+
+const UpdateSettings kUpdate{.rate = 1e-3, .weight_decay = 0.01, .clip = 1};
+
+class TrainerTest : public testing::TestWithParam<std::tuple<SparsePooling, bool, bool>> {};
+
+TEST_P(TrainerTest, StepsWithoutTouchingWhatIsNotItsOwn) {
+  const auto [pooling, bag, tied] = GetParam();
+  const TemporaryFolder folder;
+  TrainerOptions options;
+  options.pooling = pooling;
+  options.bag_queries = bag;
+  options.dropout = options.attention_dropout = 0.2f;
+  options.dropped = {2};
+  options.bag_dropped = {1};
+  options.micro_batch_tokens = 6;
+  options.kept_layers = 1;
+  Trainer trainer(backend_for("cpu"), SmallModel(StorageType::kF32, tied).saved(folder), options);
+  for (int step = 1; step <= 3; ++step) {
+    const StepReport report = trainer.step(small_batch(), every_term(), kUpdate, kNotCancelled);
+    EXPECT_EQ(report.update.steps, step);
+    EXPECT_GT(report.update.gradient_norm, 0);
+    EXPECT_GT(report.losses.document_terms, 0);
+  }
+  MaskedBatch masked{small_batch().documents, std::vector<int32_t>(11, -1)};
+  masked.labels[0] = 3, masked.labels[5] = 10, masked.labels[10] = 0;
+  const MaskedReport report = trainer.step_masked(masked, kUpdate, kNotCancelled);
+  EXPECT_EQ(report.predictions, 3);
+  EXPECT_EQ(report.update.steps, 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Poolings, TrainerTest,
+                         testing::Combine(testing::Values(SparsePooling::kMax, SparsePooling::kSum,
+                                                          SparsePooling::kLog1pLog1p, SparsePooling::kSumLog1pLog1p),
+                                          testing::Bool(), testing::Bool()));
+
+TEST(Trainer, AsksTheBackendForNoMemoryOnceItHasMadeAStep) {
+  static std::atomic<int> asked;
+  static const Backend* cpu = &backend_for("cpu");
+  Backend counting = *cpu;
+  counting.allocate = [](void* self, size_t bytes) {
+    ++asked;
+    return cpu->allocate(self, bytes);
+  };
+  const TemporaryFolder folder;
+  TrainerOptions options;
+  options.dropout = options.attention_dropout = 0.2f;
+  options.micro_batch_tokens = 6;
+  options.kept_layers = 1;
+  Trainer trainer(counting, SmallModel().saved(folder), options);
+  const MaskedBatch masked{small_batch().documents, std::vector<int32_t>(11, 4)};
+  const auto steps = [&] {
+    trainer.step(small_batch(), every_term(), kUpdate, kNotCancelled);
+    trainer.step_masked(masked, kUpdate, kNotCancelled);
+  };
+  steps();
+  const int before = asked;
+  EXPECT_GT(before, 20);
+  const size_t bytes = trainer.bytes();
+  for (int i = 0; i < 3; ++i) steps();
+  EXPECT_EQ(asked, before);
+  EXPECT_EQ(trainer.bytes(), bytes);
+}
+
+TEST(Trainer, RefusesModelsThatItCannotIndex) {
+  ModelSource source;
+  source.config = {.vocabulary_size = 1 << 24,
+                   .hidden_size = 1024,
+                   .layers = 1,
+                   .heads = 1,
+                   .intermediate_size = 1,
+                   .max_positions = 2,
+                   .type_vocabulary_size = 0};
+  TrainerOptions options;
+  options.initialize = Initialize::kAll;
+  EXPECT_EQ(thrown_code([&] { const Trainer trainer(backend_for("cpu"), source, options); }), "ERR_MODEL_SIZE");
+}
+
+}  // namespace
+}  // namespace fles

@@ -64,7 +64,8 @@ describe('the package', () => {
   test('has nothing else', () => {
     const wanted = [
       /^(package\.json|README\.md|LICENSE|ARCHITECTURE\.md|CHANGELOG\.md|CMakeLists\.txt|binding\.gyp)$/,
-      /^cpp\/([a-z]+\/)+\w+\.(cpp|h|inl|def)$|^cpp\/sources\.txt$/,
+      /^cpp\/([a-z]+\/)+\w+\.(cpp|h|inl|def)$|^cpp\/(sources|cpu\/levels)\.txt$/,
+      /^assets\/report\/report\.(css|js)$/,
       /^dist\/[\w/-]+\.(d\.ts|js)$|^dist\/index\.(mjs|d\.mts)$/,
       /^docs\/[\w/-]+\.(md|svg|png)$/,
       /^examples\/[\w/-]+\.(md|mjs|cjs|jsonl|tsv)$/,

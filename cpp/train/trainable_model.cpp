@@ -188,7 +188,7 @@ std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K) {
   }
   const Backend& backend = backend_;
   auto made = std::make_shared<PackedSlot>();
-  made->matrix = {backend.create_packed(backend.self, N, K, DataType::kFloat32),
+  made->matrix = {backend.create_packed(backend.self, N, K, product_type_),
                   [&backend](PackedMatrix* matrix) { backend.release_packed(backend.self, matrix); }};
   packed_bytes_ += static_cast<size_t>(N) * K * (product_type_ == DataType::kFloat32 ? 4 : 2);
   slots_.push_back(made);

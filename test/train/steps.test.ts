@@ -117,6 +117,19 @@ describe.each([
   });
 });
 
+test('bfloat16 products give the gradient to the precision of their 8 bits', async () => {
+  const [float32, bfloat16] = [await create(), await create({ dtype: 'bfloat16' })];
+  const expected = await float32.step(batch, objective, still);
+  const report = await bfloat16.step(batch, objective, still);
+  // A value is rounded by 2^-9 at most; some dozen roundings lie between a weight and the loss.
+  expect(Math.abs(report.loss / expected.loss - 1)).toBeLessThan(12 * 2 ** -9);
+  expect(report.loss).not.toBe(expected.loss);
+  const [gradient, reference] = [await bfloat16.gradients(), await float32.gradients()];
+  const error = distance(gradient, reference) / norm(reference);
+  expect(error).toBeGreaterThan(0);
+  expect(error).toBeLessThan(0.05);
+});
+
 test('equal seeds give equal bits, and other seeds other masks', async () => {
   const run = async (seed: number) => {
     const trainer = await create({ ...dropout, seed });

@@ -77,24 +77,28 @@ FLES_INLINE void exp2(vf (&x)[N]) {
 #undef FLES_EACH
 }
 
-// erf(z) by Abramowitz and Stegun 7.1.26, absolute error below 2e-7, and the exp(-z^2) that it is made of.
-FLES_INLINE vf erf(vf z, vf& bell) {
-  const vf a = max(z, -z);
-  const vf t = 1.0f / (a * 0.3275911f + 1.0f);
-  vf p = splat(1.061405429f);
-  p = p * t - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  bell = exp(-(a * a));
-  const vf e = 1.0f - p * t * bell;
-  return z < 0.0f ? -e : e;
+// The normal distribution's share below -a, a >= 0: the fourth power of the degree 8 polynomial in a of least error,
+// which is within 6e-8, and with the rounding of float32 within 2e-7. It falls below 0 for good at 5.6, where the share
+// is 1e-8.
+FLES_INLINE vf normal_tail(vf a) {
+  vf p = splat(-3.401409913e-6f);
+  p = p * a + 5.845035776e-5f;
+  p = p * a - 3.076882858e-4f;
+  p = p * a - 3.436047700e-5f;
+  p = p * a + 3.794285236e-3f;
+  p = p * a + 4.650798626e-3f;
+  p = p * a - 5.019817874e-2f;
+  p = p * a - 1.677339524e-1f;
+  p = p * a + 8.408964276e-1f;
+  p = max(p, vf{});
+  p = p * p;
+  return p * p;
 }
 
-// x / 2 (1 + erf(x / sqrt 2))
+// x times the normal distribution's share below x: x / 2 (1 + erf(x / sqrt 2)).
 FLES_INLINE vf gelu(vf x) {
-  vf bell;
-  return x * 0.5f + x * 0.5f * erf(x * 0.70710678f, bell);
+  const vf a = max(x, -x);
+  return max(x, vf{}) - a * normal_tail(a);
 }
 
 // x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))

@@ -94,8 +94,9 @@ static void activations(const float* in, float* out, int64_t count, int activati
 
 // x Phi(x), Phi the normal distribution: Phi(x) + x phi(x).
 FLES_INLINE vf gelu_slope(vf x) {
-  vf bell;
-  const vf phi = erf(x * 0.70710678f, bell) * 0.5f + 0.5f;
+  const vf tail = normal_tail(max(x, -x));
+  const vf phi = x < 0.0f ? tail : 1.0f - tail;
+  const vf bell = exp(-0.5f * (x * x));
   return phi + x * bell * 0.39894228f;
 }
 

@@ -14,7 +14,7 @@ test.each(activations)('the slope of %s that is tested against is the difference
 describe.each(devices)('activation_backward on %s', (device) => {
   test.each(cases)('multiplies by the slope, $name', ({ args }) => {
     const { d_in } = runOp(device, 'activation_backward', args, { d_in: unwritten(args.T * args.N) });
-    // erf is within 1.5e-7 and d_out at most 2; the polynomials and exp add as much again.
+    // The normal distribution's share is within 2e-7 and d_out at most 2; exp adds as much again.
     expectClose(d_in, (round) => reference(args, round), args.activation.startsWith('gelu') ? 8e-7 : 0);
   });
 

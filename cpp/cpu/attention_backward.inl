@@ -36,7 +36,7 @@ struct AttentionBackwardParts : Parts {
     score_block = take(int64_t{MR} * columns);                          // a block: gradients of scores
     score_panels = take(int64_t{columns} * keys);                       // [S / NR][keys][NR]: the same
     d_queries = take(int64_t{D} * columns);                             // (D, columns)
-    bits = take((int64_t{columns} * keys / kDraws + kBlocks) / 4 + 1);  // [keys / 8][columns]
+    bits = take(int64_t{columns} * (keys / kDraws + 1) / 4 + kBlocks);  // [keys / 8 + 1][columns]: kMostRows are read
   }
 };
 

@@ -23,8 +23,8 @@ namespace {
 
 // Texts without tokens are among the 6, and one has more rows than an op hands out at once.
 const std::map<std::string, int> kSizes = {
-    {"B", 6}, {"C", 39}, {"D", 9},   {"H", 3},   {"K", 45},        {"N", 173},       {"P", 151},
-    {"Q", 5}, {"k", 7},  {"T", 172}, {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77},
+    {"B", 6}, {"M", 5},   {"C", 39}, {"D", 9},   {"H", 3},   {"K", 45},        {"N", 173},       {"P", 151},
+    {"Q", 5}, {"R", 211}, {"k", 7},  {"T", 172}, {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77},
 };
 const std::map<std::string, float> kNumbers = {
     {"beta1", 0.9f},         {"beta2", 0.999f}, {"cut", 0.3f},     {"correction1", 0.1f},
@@ -130,6 +130,8 @@ class Arguments {
     if (name == "offsets") return offset(i);
     if (name == "tokens") return i % 3 == 0 ? sizes_.at("V") - 1 : i * 7 % sizes_.at("V");
     if (name == "text_ids") return i % 2 == 0 ? i : -i;
+    if (name == "labels") return i * 7 % sizes_.at("V");
+    if (name == "rows") return i * 2 % sizes_.at("R");  // no row twice
     if (name == "argmax") {
       const int text = i / sizes_.at("V"), first = offset(text), rows = offset(text + 1) - first;
       return rows == 0 ? -1 : first + i % rows;

@@ -159,6 +159,8 @@ export interface NativeTrainingBatch {
   owners: Int32Array;
   /** (D) the first document of the step that is the same, or itself. */
   duplicates: Int32Array;
+  /** (E, 2) pairs of a query and a document that is no negative of that query, nor its positive; absent: none. */
+  excluded?: Int32Array;
   /** (Q, D) a teacher's scores; NaN where it has none. */
   teacherScores?: Float32Array;
   /** A teacher's sparse vectors. */

@@ -95,6 +95,7 @@ TrainingBatch training_batch_from(const Napi::Object& object) {
   batch.positives = array_of<int32_t>(object.Get("positives"), "positives");
   batch.owners = array_of<int32_t>(object.Get("owners"), "owners");
   batch.duplicates = array_of<int32_t>(object.Get("duplicates"), "duplicates");
+  if (!absent(object, "excluded")) batch.excluded = array_of<int32_t>(object.Get("excluded"), "excluded");
   if (!absent(object, "teacherScores")) {
     batch.teacher_scores = array_of<float>(object.Get("teacherScores"), "teacherScores");
   }

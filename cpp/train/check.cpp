@@ -40,6 +40,20 @@ void check_pairs(const TrainingBatch& batch, int Q, int D) {
   }
 }
 
+void check_excluded(const TrainingBatch& batch, int Q, int D) {
+  if (batch.excluded.size() % 2 != 0) {
+    fail("ERR_BATCH_SIZE", "excluded has %zu values, expected pairs of a query and a document", batch.excluded.size());
+  }
+  for (size_t i = 0; i < batch.excluded.size(); i += 2) {
+    const int q = batch.excluded[i], d = batch.excluded[i + 1];
+    check_entry("ERR_BATCH_EXCLUDED", "excluded", i, q, Q, "the queries");
+    check_entry("ERR_BATCH_EXCLUDED", "excluded", i + 1, d, D, "the documents");
+    if (batch.positives[q] == d) {
+      fail("ERR_BATCH_EXCLUDED", "excluded has document %d, the positive of query %d; leave it out", d, q);
+    }
+  }
+}
+
 void check_rows(const char* name, const TeacherRows& rows, int count, int V) {
   if (rows.offsets.size() != static_cast<size_t>(count) + 1 || rows.offsets[0] != 0 ||
       rows.offsets.back() != static_cast<int64_t>(rows.terms.size()) || rows.terms.size() != rows.weights.size()) {
@@ -110,6 +124,7 @@ void check_training_batch(const ModelConfig& config, const TrainingBatch& batch,
   if (Q < 1 || D < 1)
     fail("ERR_BATCH_SIZE", "a step has %d queries and %d documents, expected one of each at least", Q, D);
   check_pairs(batch, Q, D);
+  check_excluded(batch, Q, D);
   check_teacher(batch, objective, Q, D, V);
   for (const FlopsSettings* flops : {&objective.flops_documents, &objective.flops_queries}) {
     if (!flops->term_weights.empty()) check_size("termWeights", flops->term_weights.size(), V, "one a term");

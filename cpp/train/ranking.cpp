@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace fles {
 namespace {
@@ -35,11 +36,20 @@ std::vector<std::vector<int>> candidates_of(const TrainingBatch& batch, Negative
   const int Q = batch.queries.count(), D = batch.documents.count();
   std::vector<std::vector<int>> candidates(Q);
   std::vector<int> taken(D, -1);  // the last query for which the document, by its first duplicate, competes
+  std::vector<std::pair<int, int>> excluded;
+  for (size_t i = 0; i < batch.excluded.size(); i += 2) {
+    excluded.emplace_back(batch.excluded[i], batch.excluded[i + 1]);
+  }
+  std::sort(excluded.begin(), excluded.end());
+  auto next = excluded.begin();
   for (int q = 0; q < Q; ++q) {
     const int positive = batch.positives[q];
     taken[batch.duplicates[positive]] = q;
     for (int d = 0; d < D; ++d) {
+      const std::pair<int, int> pair(q, d);
+      while (next != excluded.end() && *next < pair) ++next;
       if (d != positive) {
+        if (next != excluded.end() && *next == pair) continue;
         if (negatives == Negatives::kOwn && batch.owners[d] != q) continue;
         if (taken[batch.duplicates[d]] == q) continue;
         taken[batch.duplicates[d]] = q;

@@ -12,8 +12,8 @@ struct RankingLoss {
   std::vector<double> gradient;
 };
 
-// Documents that compete for each query: those of the step or of the query, every document once. Where documents are
-// the same, the positive stands for all of them, else the first.
+// Documents that compete for each query: those of the step or of the query, less those excluded, every document once.
+// Where documents are the same, the positive stands for all of them, else the first.
 std::vector<std::vector<int>> candidates_of(const TrainingBatch& batch, Negatives negatives);
 
 // Mean over queries of the cross-entropy of the positive among the candidates, similarities divided by the temperature

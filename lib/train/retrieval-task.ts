@@ -95,7 +95,7 @@ export class RetrievalTask implements Task {
     lambdas: Lambdas,
     cancellation?: Cancellation,
   ): Promise<StepOutcome> {
-    const { texts, next, epoch, step, excluded, ...batch } = await this.stream.next();
+    const { texts, next, epoch, step, ...batch } = await this.stream.next();
     const df = this.#state?.df ?? null;
     const objective = objectiveOf(this.config, lambdas, this.idf ?? (df ? dfWeights(df) : undefined));
     const taught = await this.teacher?.judge(texts);

@@ -123,5 +123,11 @@ describe('the objective', () => {
       // Float32 weights and inner products.
       expect(Math.abs(loss / expected - 1)).toBeLessThan(1e-5);
     }
+    // Known answers of a query are none of its negatives, whatever the order of the pairs; its own stays.
+    const excluded = Int32Array.of(2, 8, 0, 2, 2, 1, 1, 2);
+    const without =
+      entropy(0, 0, [0, 1, 5, 6, 7, 8]) + entropy(1, 3, [1, 3, 5, 6, 7, 8]) + entropy(2, 6, [0, 2, 4, 5, 6, 7]);
+    const { loss } = await trainer.losses({ ...again, excluded }, entry.objective, pooled);
+    expect(Math.abs(loss / (without / 3) - 1)).toBeLessThan(1e-5);
   });
 });

@@ -256,6 +256,10 @@ describe('a batch that contradicts itself is refused:', () => {
     ['an owner that is no query', 'ERR_BATCH_OWNER', { owners: changed(owners, 4, 3) }],
     ['a duplicate that comes later', 'ERR_BATCH_DUPLICATE', { duplicates: changed(duplicates, 2, 3) }],
     ['a duplicate of a duplicate', 'ERR_BATCH_DUPLICATE', { duplicates: changed(duplicates, 8, 4) }],
+    ['half a pair that is excluded', 'ERR_BATCH_SIZE', { excluded: Int32Array.of(0) }],
+    ['an excluded document that is not there', 'ERR_BATCH_EXCLUDED', { excluded: Int32Array.of(0, 9) }],
+    ['a query that is not there excludes', 'ERR_BATCH_EXCLUDED', { excluded: Int32Array.of(3, 1) }],
+    ['a positive that is excluded', 'ERR_BATCH_EXCLUDED', { excluded: Int32Array.of(0, 1, 0, 0) }],
     [
       'an infinite score of the teacher',
       'ERR_TEACHER_SCORES',

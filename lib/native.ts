@@ -159,7 +159,10 @@ export interface NativeTrainingBatch {
   owners: Int32Array;
   /** (D) the first document of the step that is the same, or itself. */
   duplicates: Int32Array;
-  /** (E, 2) pairs of a query and a document that is no negative of that query, nor its positive; absent: none. */
+  /**
+   * (E, 2) pairs of a query and a document, not its positive, that does not compete for it in `infoNCE`, `klDivergence`
+   * and `ranking`; absent: none.
+   */
   excluded?: Int32Array;
   /** (Q, D) a teacher's scores; NaN where it has none. */
   teacherScores?: Float32Array;

@@ -28,7 +28,7 @@ struct TeacherRows {
 struct TrainingBatch {
   Texts queries, documents;
   std::vector<int32_t> positives, owners, duplicates;
-  std::vector<int32_t> excluded;      // (E, 2)
+  std::vector<int32_t> excluded;      // (E, 2) query, document
   std::vector<float> teacher_scores;  // (Q, D), or empty
   TeacherRows teacher_queries, teacher_documents;
 };

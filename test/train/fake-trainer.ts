@@ -2,7 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { FlesError } from '../../lib/errors';
 import type { NetworkConfig, TensorPlace } from '../../lib/model/spec';
 import { tensorShapes } from '../../lib/model/tensors';
-import type { Native, NativeModelSource, NativeTrainer, NativeTrainerOptions } from '../../lib/native';
+import type {
+  Native,
+  NativeModelSource,
+  NativeTrainer,
+  NativeTrainerOptions,
+  NativeTrainingBatch,
+} from '../../lib/native';
 import { readSafetensors } from '../support/fixtures';
 
 type Parts = Record<'weights' | 'first' | 'second', Map<string, Float32Array>>;
@@ -11,6 +17,8 @@ type Parts = Record<'weights' | 'first' | 'second', Map<string, Float32Array>>;
 export interface FakeBehaviour {
   /** Called at every step before anything happens. */
   onStep?(step: number): void | Promise<void>;
+  /** Called with what a step of retrieval is made of. */
+  onBatch?(batch: Partial<NativeTrainingBatch>): void;
   /** Called before a file is written. */
   onSave?(path: string): void;
   /** Steps whose gradient is 0. */
@@ -66,12 +74,14 @@ class FakeTrainer {
       queries: { tokens: Int32Array };
       documents: { tokens: Int32Array; offsets: Int32Array };
       positives: Int32Array;
+      excluded?: Int32Array;
     },
     objective: { weights: Record<string, number> },
     update: { rate: number },
   ) {
     const step = this.steps + 1;
     await this.behaviour.onStep?.(step);
+    this.behaviour.onBatch?.(batch as Partial<NativeTrainingBatch>);
     const vanished = this.behaviour.vanishes?.(step) ?? false;
     const seen = [...batch.queries.tokens, ...batch.documents.tokens].reduce((h, t) => (h * 31 + t) % 65_537, 7);
     const lambda = objective.weights.flopsDocuments!;

@@ -63,6 +63,17 @@ describe('the loop', () => {
     expect(result).toMatchObject({ steps: 20, adjustments: 4, lambda: { documents: decisions[3]!.after } });
   });
 
+  test('hands on which documents of other queries are known answers', async () => {
+    const seen: unknown[] = [];
+    fake({ onBatch: ({ excluded }) => seen.push([...excluded!]) });
+    const query = 'who saw the owl';
+    const pairs = ['the owl was red', 'the owl was blue'].map((positive) => JSON.stringify({ query, positive }));
+    await writeFile(tiny.data, `${pairs.join('\n')}\n`);
+    await new Trainer(tiny.config('out', { steps: 1, batch: { queries: 2, negatives: 0 } })).run();
+    // Each of the two answers is the other's.
+    expect(seen).toEqual([[0, 1, 1, 0]]);
+  });
+
   test('writes means of several steps a line, the rest in a last line', async () => {
     fake();
     await new Trainer(tiny.config('out')).run();

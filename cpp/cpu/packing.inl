@@ -159,8 +159,8 @@ static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* 
       }
       const vi whole = nearest(values, inverse);
       if constexpr (kStep == 4) {
-        sum += whole;
         const auto narrow = __builtin_convertvector(whole, quarter_bytes);
+        sum += __builtin_convertvector(narrow, vi);  // of what is stored: NaN leaves any bits
         for (int j = 0; j < W && k + j < padded(K); j += 4, to += MR * Int8::kLane) {
           __builtin_memcpy(to, reinterpret_cast<const int8_t*>(&narrow) + j, 4);
         }

@@ -55,8 +55,7 @@ Encoder::Encoder(const Backend& backend, const ModelSource& source)
 void Encoder::pool(const RaggedBatch& batch, const SparseOptions& options, const float* transformed) {
   const Parameters& p = parameters_;
   const HeadPooling pooling = head_pooling_of(options.pooling);
-  const bool screened = p.screen != nullptr && pooling == HeadPooling::kMax && unscreened_ == 0;
-  if (unscreened_ > 0) --unscreened_;
+  const bool screened = p.screen != nullptr && pooling == HeadPooling::kMax && screen_.wanted();
   if (!candidates_) candidates_ = Buffer(backend_, 1);
   auto* candidates = reinterpret_cast<int32_t*>(candidates_.data());
   backend_.sparse_head(backend_.self, {.in = transformed,
@@ -74,11 +73,9 @@ void Encoder::pool(const RaggedBatch& batch, const SparseOptions& options, const
                                        .candidates = candidates,
                                        .cut = lowest_logit(options)});
   if (!screened) return;
-  // A screen that lets a tenth of the terms pass saves nothing; vectors are the same with and without it.
   int32_t count = 0;
   backend_.download(backend_.self, &count, candidates, sizeof count);
-  constexpr int kBatches = 64;
-  if (int64_t{count} * 10 > int64_t{batch.B} * p.config.vocabulary_size) unscreened_ = kBatches;
+  screen_.seen(count, int64_t{batch.B} * p.config.vocabulary_size);
 }
 
 SparseRows Encoder::encode_sparse(const RaggedBatch& batch, const SparseOptions& options,

@@ -7,6 +7,7 @@
 
 #include "model/bert_forward.h"
 #include "model/parameters.h"
+#include "model/screen.h"
 
 namespace fles {
 
@@ -60,7 +61,7 @@ class Encoder {
   void pool(const RaggedBatch& batch, const SparseOptions& options, const float* transformed);
 
   Buffer pooled_, terms_, weights_, counts_, drop_, candidates_;
-  int unscreened_ = 0;  // batches to come before the screen is tried again
+  Screen screen_;
   size_t pooled_capacity_ = 0, rows_capacity_ = 0, kept_capacity_ = 0;
 };
 

@@ -8,10 +8,6 @@
 namespace fles {
 namespace {
 
-size_t bytes_of(DataType type) {
-  return type == DataType::kFloat32 ? sizeof(float) : type == DataType::kBfloat16 ? sizeof(uint16_t) : sizeof(int8_t);
-}
-
 class Loader {
  public:
   Loader(const Backend& backend, const ModelSource& source)

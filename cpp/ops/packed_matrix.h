@@ -11,6 +11,7 @@ namespace fles {
 //             scale a row (token), found when the row is read; the sums are exact. |x| max / 127 is the scale.
 enum class DataType : int32_t { kFloat32, kBfloat16, kInt8 };
 constexpr int kDataTypes = 3;
+constexpr int bytes_of(DataType type) { return type == DataType::kFloat32 ? 4 : type == DataType::kBfloat16 ? 2 : 1; }
 
 struct PackedMatrix {
   int N = 0, K = 0;

@@ -65,7 +65,7 @@ class TrainableModel::Layout {
     add(layer.bias, biases, {rows}, false);
     layer.N = static_cast<int>(rows * static_cast<int64_t>(names.size()));
     layer.K = static_cast<int>(K);
-    layer.slot = model_.slot(layer.N, layer.K);
+    layer.slot = model_.slot(layer.N, layer.K, model_.product_type());
   }
   void norm(TrainableNorm& norm, const std::string& name, int64_t C) {
     add(norm.gamma, {name + ".weight"}, {C}, false);
@@ -151,7 +151,8 @@ TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source
   layout.finish();
   if (tied) decoder.weight = word;
   decoder.N = static_cast<int>(V), decoder.K = static_cast<int>(C);
-  decoder.slot = slot(decoder.N, decoder.K);
+  decoder.slot = slot(decoder.N, decoder.K, product_type);
+  if (product_type == DataType::kFloat32) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
 
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const TrainableTensor& tensor = tensors_[i];
@@ -182,21 +183,21 @@ const TrainableTensor& TrainableModel::tensor(const std::string& name) const {
 
 size_t TrainableModel::bytes() const { return 4 * static_cast<size_t>(count_) * sizeof(float) + packed_bytes_; }
 
-std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K) {
+std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K, DataType type) {
   for (const auto& known : slots_) {
-    if (known->matrix->N == N && known->matrix->K == K) return known;
+    const PackedMatrix& matrix = *known->matrix;
+    if (matrix.N == N && matrix.K == K && matrix.type == type) return known;
   }
   const Backend& backend = backend_;
   auto made = std::make_shared<PackedSlot>();
-  made->matrix = {backend.create_packed(backend.self, N, K, product_type_),
+  made->matrix = {backend.create_packed(backend.self, N, K, type),
                   [&backend](PackedMatrix* matrix) { backend.release_packed(backend.self, matrix); }};
-  packed_bytes_ += static_cast<size_t>(N) * K * (product_type_ == DataType::kFloat32 ? 4 : 2);
+  packed_bytes_ += static_cast<size_t>(N) * K * bytes_of(type);
   slots_.push_back(made);
   return made;
 }
 
-const PackedMatrix* TrainableModel::packed(const TrainableLinear& layer) {
-  PackedSlot& slot = *layer.slot;
+const PackedMatrix* TrainableModel::packed(PackedSlot& slot, const TrainableLinear& layer) {
   if (slot.holds == layer.weight.value) return slot.matrix.get();
   constexpr int kRows = 64;
   ThreadPool::shared().parallel_for((layer.N + kRows - 1) / kRows, [&](int64_t i, int) {

@@ -71,7 +71,9 @@ class TrainableModel {
   size_t bytes() const;
 
   // The layer's weight as products read it; valid until another of the same shape is asked for.
-  const PackedMatrix* packed(const TrainableLinear& layer);
+  const PackedMatrix* packed(const TrainableLinear& layer) { return packed(*layer.slot, layer); }
+  // The decoder in int8, for the screen of a head in float32; null for one in bfloat16.
+  const PackedMatrix* screen() { return screen_ == nullptr ? nullptr : packed(*screen_, decoder); }
   // To be called when weights have changed.
   void forget_packed();
 
@@ -86,7 +88,8 @@ class TrainableModel {
 
  private:
   class Layout;
-  std::shared_ptr<PackedSlot> slot(int N, int K);
+  std::shared_ptr<PackedSlot> slot(int N, int K, DataType type);
+  const PackedMatrix* packed(PackedSlot& slot, const TrainableLinear& layer);
 
   const Backend& backend_;
   ModelConfig config_;
@@ -94,6 +97,7 @@ class TrainableModel {
   std::vector<TrainableTensor> tensors_;
   int64_t count_ = 0, decaying_ = 0;
   std::vector<std::shared_ptr<PackedSlot>> slots_;
+  std::shared_ptr<PackedSlot> screen_;  // null unless products are in float32
   size_t packed_bytes_ = 0;
 };
 

@@ -24,6 +24,7 @@ Trainer::Trainer(const Backend& backend, const ModelSource& source, TrainerOptio
       network_(model_, {options_.dropout, options_.attention_dropout, options_.seed, options_.kept_layers}),
       objective_(backend, source.config.vocabulary_size, options_.pooling, options_.dropped, options_.bag_queries,
                  options_.bag_dropped),
+      candidates_(backend, 1),
       scalar_(backend, 1) {}
 
 size_t Trainer::head_bytes() const {
@@ -69,11 +70,12 @@ void Trainer::reserve_pooled(int rows) {
 }
 
 // Pooled values of all texts, from row `first_row` on.
-void Trainer::forward(int first_row, const std::atomic<bool>& cancelled) {
+void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancelled) {
   const Backend& b = backend();
   const ModelConfig& c = model_.config();
   const HeadPooling pooling = head_pooling_of(options_.pooling);
   const bool with_argmax = pooling == HeadPooling::kMax;
+  auto* candidates = reinterpret_cast<int32_t*>(candidates_.data());
   reserve_pooled(first_row + texts_.count());
   if (with_argmax) argmax_.reserve(b, static_cast<size_t>(texts_.count()) * c.vocabulary_size);
   for (const Micro& micro : micros_) {
@@ -93,6 +95,8 @@ void Trainer::forward(int first_row, const std::atomic<bool>& cancelled) {
           "go back to a checkpoint and lower the learning rate",
           micro.first, micro.first + micro.count - 1, norm);
     }
+    const bool screened = with_argmax && need == Need::kPositive && screen_.wanted();
+    const PackedMatrix* screen = screened ? model_.screen() : nullptr;
     const int64_t place = int64_t{micro.first} * c.vocabulary_size;
     auto* argmax = reinterpret_cast<int32_t*>(argmax_.data());
     b.sparse_head(b.self, {.in = in,
@@ -106,9 +110,13 @@ void Trainer::forward(int first_row, const std::atomic<bool>& cancelled) {
                            .C = c.hidden_size,
                            .V = c.vocabulary_size,
                            .pooling = pooling,
-                           .screen = nullptr,
-                           .candidates = nullptr,
+                           .screen = screen,
+                           .candidates = candidates,
                            .cut = 0.0f});
+    if (screen == nullptr) continue;
+    int32_t count = 0;
+    b.download(b.self, &count, candidates, sizeof count);
+    screen_.seen(count, int64_t{batch.texts.B} * c.vocabulary_size);
   }
   live_ = true;
 }
@@ -222,7 +230,9 @@ StepReport Trainer::step(const TrainingBatch& batch, const ObjectiveSettings& ob
   std::vector<int32_t> ids(texts.count());
   std::iota(ids.begin(), ids.end(), 0);
   begin(std::move(texts), std::move(ids));
-  forward(first_row, cancelled);
+  // Only the pull on dark texts looks at logits below 0.
+  const bool pulled = objective.weights[static_cast<size_t>(LossTerm::kAntiCollapse)] > 0;
+  forward(first_row, pulled ? Need::kAll : Need::kPositive, cancelled);
   StepReport report;
   report.losses = evaluate(batch, objective);
   backward_from(first_row, cancelled);
@@ -240,7 +250,7 @@ std::vector<float> Trainer::encode(Texts texts, std::vector<int32_t> text_ids, c
   const std::scoped_lock held(one_call_);
   std::vector<float> pooled(static_cast<size_t>(texts.count()) * model_.config().vocabulary_size);
   begin(std::move(texts), std::move(text_ids));
-  forward(0, cancelled);
+  forward(0, Need::kAll, cancelled);
   backend().download(backend().self, pooled.data(), pooled_.data(), pooled.size() * sizeof(float));
   return pooled;
 }

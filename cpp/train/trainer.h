@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model/encoder.h"
+#include "model/screen.h"
 #include "train/network.h"
 #include "train/objective.h"
 #include "train/report.h"
@@ -68,12 +69,15 @@ class Trainer {
     std::vector<int32_t> offsets;  // from 0
   };
 
+  // Which pooled values must be right: all, or those above 0 alone, the others being anything up to 0.
+  enum class Need { kAll, kPositive };
+
   struct Masked;  // buffers of masked language modelling
 
   void begin(Texts texts, std::vector<int32_t> text_ids);
   MicroBatch micro_batch(const Micro& micro) const;
   void reserve_pooled(int rows);
-  void forward(int first_row, const std::atomic<bool>& cancelled);
+  void forward(int first_row, Need need, const std::atomic<bool>& cancelled);
   void backward_from(int first_row, const std::atomic<bool>& cancelled);
   void clear_gradients();
   void predict(Masked& m, const std::vector<int32_t>& rows, const std::vector<int32_t>& labels, int T, double scale,
@@ -100,6 +104,8 @@ class Trainer {
 
   // The head, a row a text and a column a term.
   GrowingBuffer pooled_, d_pooled_, argmax_;
+  Screen screen_;
+  Buffer candidates_;
   std::shared_ptr<Masked> masked_;
   Buffer scalar_;
 };

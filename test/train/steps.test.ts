@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { NativeStepReport, NativeTrainer, NativeTrainerOptions } from '../../lib/native';
+import type { NativeObjective, NativeStepReport, NativeTrainer, NativeTrainerOptions } from '../../lib/native';
 import { native } from '../../lib/native';
+import { locate } from '../support/fixtures';
 import {
   byName,
   countOf,
@@ -116,6 +118,50 @@ describe.each([
     expect(await weightsOf(workers[0]!)).toEqual(await weightsOf(workers[1]!));
   });
 });
+
+const models = locate('FLES_MODELS', 'splade-tiny');
+
+test.skipIf(!models.found)(
+  `the int8 screen of the vocabulary changes no bit of a step, and is not used where logits below 0 count${models.reason}`,
+  async () => {
+    const real = {
+      directory: join(models.directory, 'splade-tiny'),
+      options: { dropped: new Int32Array(0), bagDropped: new Int32Array(0) },
+    };
+    const step = async (weights: NativeObjective['weights']) => {
+      const trainer = await createTrainer(real);
+      trainers.push(trainer);
+      const report = await trainer.step(batch, { ...objective, weights }, still);
+      return { trainer, report };
+    };
+    const plain = { infoNCE: 1, flopsDocuments: 1e-3 };
+    const screened = await step(plain);
+    // The phases do not know which values will count, and so compute all.
+    const V = screened.report.documentFrequencies.length;
+    const whole = await createTrainer(real);
+    trainers.push(whole);
+    const texts = encodedTexts(batch, 'encoder');
+    const pooled = await whole.encode(
+      texts,
+      Int32Array.from({ length: countOf(texts) }, (_, i) => i),
+    );
+    expect(pooled.includes(Number.NEGATIVE_INFINITY)).toBe(false);
+    const { gradients, ...losses } = await whole.losses(batch, { ...objective, weights: plain }, pooled);
+    await whole.backward(gradients);
+    expect(facts({ ...screened.report, ...losses })).toEqual(facts(screened.report));
+    // Four million values: an equality that could print them would take minutes.
+    const bytes = async (trainer: NativeTrainer) => Buffer.from((await trainer.gradients()).buffer);
+    expect((await bytes(screened.trainer)).equals(await bytes(whole))).toBe(true);
+    // A term is at 0 or below in most texts: the screen has something to leave out.
+    expect(screened.report.documentTerms).toBeLessThan(0.1 * countOf(batch.documents) * V);
+
+    const pulled = { ...plain, antiCollapse: 1 };
+    const { report } = await step(pulled);
+    const expected = await whole.losses(batch, { ...objective, weights: pulled }, pooled);
+    expect(report.terms.antiCollapse).toEqual(expected.terms.antiCollapse);
+    expect(report.terms.antiCollapse!.value).toBeGreaterThan(0);
+  },
+);
 
 test('bfloat16 products give the gradient to the precision of their 8 bits', async () => {
   const [float32, bfloat16] = [await create(), await create({ dtype: 'bfloat16' })];

@@ -30,7 +30,7 @@ int64_t Network::of_layer() const {
 
 size_t Network::bytes() const {
   const int64_t C = model_.config().hidden_size, layers = static_cast<int64_t>(kept_.size());
-  const int64_t always = capacity_ * (1 + 6 * C + wide() + of_layer());
+  const int64_t always = capacity_ * (1 + 6 * C + wide()) + shared_capacity_ * of_layer();
   const int64_t kept = kept_capacity_ * (3 * C + wide() + layers * C + options_.kept_layers * of_layer());
   return static_cast<size_t>(text_capacity_ + always + kept) * sizeof(float);
 }
@@ -51,11 +51,16 @@ void Network::reserve(int B, int T, bool keep) {
   if (T > capacity_) {
     capacity_ = 0;
     tokens_ = hidden_ = transformed_ = wide_ = head_sum_ = head_in_ = sums_[0] = Buffer();
-    shared_ = Layer();
     tokens_ = allocate(T, 1), wide_ = allocate(T, wide());
     for (Buffer* buffer : {&hidden_, &transformed_, &head_sum_, &head_in_, &sums_[0]}) *buffer = allocate(T, C);
-    allocate_layer(shared_);
     capacity_ = T;
+  }
+  const bool all_kept = keep && options_.kept_layers == static_cast<int>(kept_.size());
+  if (!all_kept && T > shared_capacity_) {
+    shared_capacity_ = 0;
+    shared_ = Layer();
+    allocate_layer(shared_);
+    shared_capacity_ = T;
   }
   if (keep && T > kept_capacity_) {
     kept_capacity_ = 0;

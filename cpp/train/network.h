@@ -64,14 +64,14 @@ class Network {
   TrainableModel& model_;
   NetworkOptions options_;
   int64_t step_ = 0;
-  int capacity_ = 0, kept_capacity_ = 0, text_capacity_ = 0;
+  int capacity_ = 0, shared_capacity_ = 0, kept_capacity_ = 0, text_capacity_ = 0;
   Buffer tokens_, text_ids_;
   Buffer hidden_, transformed_, wide_;          // (T, C), (T, C), (T, max(I, 3C))
   Buffer gradient_, other_, dropped_, d_wide_;  // the same, of gradients
   Buffer head_sum_, head_in_;                   // (T, C): before and after the transform's activation function
   std::vector<Buffer> sums_;  // layers + 1, (T, C): what the LayerNorm before each layer reads, and the last
   std::vector<Layer> kept_;
-  Layer shared_;
+  Layer shared_;  // of the layers that keep nothing, in turn
 };
 
 }  // namespace fles

@@ -164,14 +164,15 @@ function checkAgainstModel({ clfr, text, task }: TrainConfig, spec: ModelSpec, o
 }
 
 /** Memory that the activations of a micro-batch may take where the configuration leaves its size open. */
-const ACTIVATION_BYTES = 1e9;
+const ACTIVATION_BYTES = 2e9;
 
 function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonly number[]): Promise<NativeTrainer> {
   const { network, batch } = config;
   const { layers, hiddenSize, intermediateSize } = spec.config;
   const keptLayers = network.recompute ? 0 : layers;
-  // What attention and feed-forward keep of a token, in a layer: about nine and two times their widths.
-  const tokenBytes = 4 * Math.max(1, keptLayers) * (9 * hiddenSize + 2 * intermediateSize);
+  // Floats of a token: the sums and the activations of each layer, and what layers share (cpp/train/network.h).
+  const [C, I] = [hiddenSize, intermediateSize];
+  const tokenBytes = 4 * (layers * C + Math.max(1, keptLayers) * (5 * C + I) + 9 * C + 2 * Math.max(I, 3 * C));
   const automatic = Math.min(16_384, Math.max(256, Math.floor(ACTIVATION_BYTES / tokenBytes)));
   return native.NativeTrainer.create(
     {

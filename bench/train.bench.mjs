@@ -1,0 +1,141 @@
+// One training step of BERT-base with the sparse head, beside PyTorch's of the same objective, in one interleaved run.
+//
+//   npm run bench:train [-- --json FILE] [--rounds N] [--only SHAPE[,...]] [--rivals NAME[,...]]
+//
+// Shapes: `8x9`, 8 queries with 8 documents each, 72 texts of 64 tokens; `v12b`, 32 queries with 8 documents each, 288 texts of 64
+// tokens in micro-batches. The objective is that of preset v12b: InfoNCE, FLOPS and the pull on dark texts, dropout 0.1, AdamW
+// with clipping. Contenders: fles in float32 and bfloat16 and, where FLES_BENCH_PYTHON names a Python with torch and transformers,
+// PyTorch in float32 and with bfloat16 autocast; v12b needs more memory than most machines have without micro-batches and is
+// measured for fles alone. Weights and tokens are random, which does not change the arithmetic.
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Contender } from './support/contender.mjs';
+import { native } from './support/fles.mjs';
+import { provenance } from './support/machine.mjs';
+import { randomBertBase } from './support/random-model.mjs';
+import { interleave, ratio, summary } from './support/statistics.mjs';
+import { words } from './support/texts.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '8x9,v12b' },
+    rivals: { type: 'string', default: 'bfloat16,torch,torch-bfloat16' },
+  },
+});
+const LENGTH = 64;
+const SHAPES = {
+  '8x9': { queries: 8, documents: 8, rivals: true },
+  v12b: { queries: 32, documents: 8, rivals: false },
+};
+const SETTINGS = {
+  temperature: 0.05,
+  lambda: 3e-5,
+  dropout: 0.1,
+  rate: 2e-5,
+  antiCollapse: { weight: 1, terms: 16, margin: 0.5 },
+  // What the trainer chooses for a model of this size.
+  microBatchTokens: 4752,
+};
+
+const model = randomBertBase(words());
+const { threads } = native.platform();
+const python = process.env.FLES_BENCH_PYTHON;
+const script = (name) => join(dirname(fileURLToPath(import.meta.url)), 'rivals', name);
+const roster = {
+  fles: () => new Contender('fles', process.execPath, [script('fles_train.mjs'), model, 'float32']),
+  bfloat16: () => new Contender('bfloat16', process.execPath, [script('fles_train.mjs'), model, 'bfloat16']),
+};
+if (python) {
+  const torch = (name, dtype) => () => new Contender(name, python, [script('torch_train.py'), model, dtype, threads]);
+  roster.torch = torch('torch', 'float32');
+  roster['torch-bfloat16'] = torch('torch-bfloat16', 'bfloat16');
+}
+for (const name of Object.keys(roster)) {
+  if (name !== 'fles' && !options.rivals.split(',').includes(name)) delete roster[name];
+}
+
+/** Texts of random words between [CLS] and [SEP]. */
+function batchOf({ queries, documents }) {
+  let state = 1;
+  const next = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const text = () => [2, ...Array.from({ length: LENGTH - 2 }, () => 5 + Math.floor(next() * 30_000)), 3];
+  return {
+    queries: Array.from({ length: queries }, text),
+    documents: Array.from({ length: queries * documents }, text),
+    settings: SETTINGS,
+  };
+}
+
+/**
+ * Multiplications and additions that a step cannot do without: products forward once and backward twice, attention
+ * likewise, the vocabulary projection forward alone, for its gradient is wanted at the largest logits only. What gradient
+ * caching computes a second time is not among them.
+ */
+function flopOf({ queries, documents }) {
+  const [layers, C, I, V] = [12, 768, 3072, 30522];
+  const tokens = queries * (1 + documents) * LENGTH;
+  const layer = 2 * (4 * C * C + 2 * C * I) + 4 * LENGTH * C;
+  return tokens * (3 * (layers * layer + 2 * C * C) + 2 * C * V);
+}
+
+const report = { ...provenance(), roofline: native.roofline(), shapes: {} };
+console.log(
+  `${report.cpu}, ${threads} threads, ${report.cpuLevel}: ${report.roofline.gflops.toFixed(0)} GFLOP/s float32`,
+);
+for (const name of options.only.split(',')) {
+  const shape = SHAPES[name];
+  if (!shape) throw new Error(`no shape ${name}, expected one of ${Object.keys(SHAPES).join(', ')}`);
+  const asked = batchOf(shape);
+  const taking = Object.entries(roster).filter(([who]) => shape.rivals || !who.startsWith('torch'));
+  const contenders = taking.map(([who, start]) => [who, start()]);
+  const answers = Object.fromEntries(taking.map(([who]) => [who, []]));
+  const before = native.roofline().gflops;
+  const seconds = await interleave(
+    Object.fromEntries(
+      contenders.map(([who, contender]) => [
+        who,
+        async () => {
+          const answer = await contender.ask(asked);
+          answers[who].push(answer);
+          return answer.seconds;
+        },
+      ]),
+    ),
+    Number(options.rounds),
+  );
+  for (const [, contender] of contenders) contender.stop();
+  const peak = Math.max(before, native.roofline().gflops);
+  const texts = shape.queries * (1 + shape.documents);
+  const row = { texts, length: LENGTH, tokens: texts * LENGTH, gflop: flopOf(shape) / 1e9, peak, contenders: {} };
+  console.log(`\n${name}: ${texts} texts of ${LENGTH} tokens, ${row.gflop.toFixed(0)} GFLOP`);
+  for (const [who] of taking) {
+    const last = answers[who].at(-1);
+    const own = who.startsWith('torch') ? (who === 'torch' ? 'fles' : 'bfloat16') : undefined;
+    const entry = {
+      seconds: summary(seconds[who]),
+      ofPeak: row.gflop / summary(seconds[who]).median / peak,
+      firstLoss: answers[who][0].loss,
+      peakMb: last.peakMb,
+      ...(last.parts && { parts: last.parts, bytes: last.bytes, headBytes: last.headBytes }),
+      ...(own && seconds[own] && { flesIsFaster: ratio(seconds[who], seconds[own]) }),
+    };
+    row.contenders[who] = entry;
+    const { median, low, high } = entry.seconds;
+    const faster = entry.flesIsFaster ? `  fles is ${entry.flesIsFaster.median.toFixed(2)} x faster` : '';
+    console.log(
+      `  ${who.padEnd(16)} ${median.toFixed(2)} s (${low.toFixed(2)}..${high.toFixed(2)})  ${(100 * entry.ofPeak).toFixed(0)}% of the peak  ${last.peakMb.toFixed(0)} MB  loss ${entry.firstLoss.toFixed(4)}${faster}`,
+    );
+    if (!last.parts) continue;
+    const parts = Object.entries(last.parts).map(([part, value]) => `${part} ${value.toFixed(2)}`);
+    console.log(`    ${parts.join(', ')} s; the head's memory ${(last.headBytes / 1e6).toFixed(0)} MB`);
+  }
+  report.shapes[name] = row;
+}
+if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { ConfigLayer, TrainConfig } from '../train/config';
 import type { Trainer, TrainProgress, TrainResult } from '../train/trainer';
 import { writeStdout } from './output';
 import type { Progress, Session } from './terminal';
@@ -54,14 +55,9 @@ async function train(options: Options, session: Session): Promise<void> {
     { source: 'the command line', changes: flags },
     ...(options.set ?? []).map(parseSetting),
   ];
-  let config = makeConfig(options.preset, ...layers);
-  const { kl, ranking, marginMse, vocabulary } = config.loss.distillation;
-  if (teacher !== undefined && kl + ranking + marginMse + vocabulary === 0) {
-    const changes = { loss: { distillation: { kl: 1 } } };
-    config = makeConfig(options.preset, ...layers, { source: '--teacher', changes });
-  }
+  const config = withTeacher(teacher, (...first) => makeConfig(options.preset, ...first, ...layers));
   const result = await run(new Trainer(config), options, session);
-  const { steps, nnz, lambda, adjustments, best } = result;
+  const { steps, nnz, lambda, adjustments, memory, best } = result;
   const { metric } = config.evaluation;
   await writeStdout([
     `${steps} steps; the model is in ${result.output}\n`,
@@ -70,8 +66,21 @@ async function train(options: Options, session: Session): Promise<void> {
     ...(best
       ? [`best ${metric}: ${best.metrics[metric]!.toFixed(4)} after step ${best.step}, in ${result.output}/best\n`]
       : []),
+    ...(memory
+      ? [`memory: ${megabytes(memory.total)} MB of the core, ${megabytes(memory.head)} MB of them in the head\n`]
+      : []),
     `report: ${result.report}\n`,
   ]);
+}
+
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+
+/** Weighs the KL divergence from a teacher's scores 1 where the recipe uses a teacher for nothing else. */
+function withTeacher(teacher: string | undefined, make: (...layers: ConfigLayer[]) => TrainConfig): TrainConfig {
+  if (teacher === undefined) return make();
+  const config = make({ source: '--teacher', changes: { loss: { distillation: { kl: 1 } } } });
+  const { ranking, marginMse, vocabulary } = config.loss.distillation;
+  return ranking + marginMse + vocabulary === 0 ? config : make();
 }
 
 async function run(trainer: Trainer, { resume }: Options, session: Session): Promise<TrainResult> {

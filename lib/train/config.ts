@@ -264,8 +264,8 @@ function checkConfig(config: TrainConfig): void {
   if (distillation.vocabulary > 0 && distillation.teacher === null) {
     throw refuse('loss.distillation.vocabulary is above 0 without loss.distillation.teacher; name a sparse model');
   }
-  const weights = [loss.infoNce, distillation.kl, distillation.marginMse, distillation.vocabulary];
-  if (task === 'retrieval' && !weights.some((weight) => weight > 0)) {
+  const { kl, ranking, marginMse, vocabulary } = distillation;
+  if (task === 'retrieval' && loss.infoNce + kl + ranking + marginMse + vocabulary === 0) {
     throw refuse('loss.infoNce and all weights of loss.distillation are 0: nothing is learnt; set one of them');
   }
 }

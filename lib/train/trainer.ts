@@ -139,9 +139,14 @@ async function checkFresh(output: string): Promise<void> {
 }
 
 /** Refuses what only the model shows to be wrong. */
-function checkAgainstModel({ clfr, text, task }: TrainConfig, spec: ModelSpec, output: string): void {
+function checkAgainstModel({ clfr, text, task, network }: TrainConfig, spec: ModelSpec, output: string): void {
   const refuse = (message: string) => new FlesError('ERR_CONFIG_CONFLICT', message);
   const { vocabularySize, maxPositions } = spec.config;
+  if (task === 'retrieval' && network.mode === 'dense') {
+    throw refuse(
+      'network.mode is "dense", expected "sparse": dense encoders can be used and compared, not yet trained',
+    );
+  }
   if (output === spec.directory) {
     throw refuse(`output is the folder of the model, ${output}, which would be overwritten; choose another output`);
   }

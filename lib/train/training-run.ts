@@ -52,6 +52,8 @@ export interface TrainResult {
   lambda: Lambdas;
   /** How often lambda of the documents was moved. */
   adjustments: number;
+  /** Bytes that the core held at most, and those of them that the head took; null when no step was left to do. */
+  memory: { total: number; head: number } | null;
   /** The evaluation that was best, if there was one; its model is in `best`. */
   best: EvaluationLine | null;
 }
@@ -85,6 +87,7 @@ export class TrainingRun {
   #step: number;
   #saved: number;
   #stepSeconds: number | undefined;
+  #memory: TrainResult['memory'] = null;
 
   constructor(parts: Parts, checkpoint: { step: number; content: RunContent } | undefined, callbacks: Callbacks) {
     const { config, task } = parts;
@@ -136,6 +139,7 @@ export class TrainingRun {
       nnz: this.#content.nnz,
       lambda: this.#lambdas(this.#step),
       adjustments: this.#content.clfr.adjustments,
+      memory: this.#memory,
       best: this.#content.best,
     };
   }
@@ -157,6 +161,10 @@ export class TrainingRun {
     const elapsed = (performance.now() - begin) / 1000;
     this.#stepSeconds = this.#stepSeconds === undefined ? elapsed : 0.95 * this.#stepSeconds + 0.05 * elapsed;
     this.#step = step;
+    this.#memory = {
+      total: Math.max(this.#memory?.total ?? 0, outcome.bytes),
+      head: Math.max(this.#memory?.head ?? 0, outcome.headBytes),
+    };
 
     const decisions = this.#control(outcome);
     for (const decision of decisions) await log.write({ kind: 'clfr', time: now(), ...decision });

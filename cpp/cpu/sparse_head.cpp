@@ -82,10 +82,12 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
   for (int b = 0; b < a.B; ++b) longest = std::max(longest, a.offsets[b + 1] - a.offsets[b]);
   const size_t block = products.block_bytes(a.C) / sizeof(float);
   const size_t panel = products.panel_bytes(a.C) / sizeof(float);
-  const size_t blocks = block * ((longest + kernels.MR - 1) / kernels.MR);
-  const size_t panels = panel * ((most + kernels.NR - 1) / kernels.NR);
-  const size_t padded_most = (static_cast<size_t>(most) + kernels.NR - 1) / kernels.NR * kernels.NR;
-  const size_t each = (blocks + panels + 5 * padded_most + 15) / 16 * 16;
+  // Every part begins on a cache line: g++ 12 turns the update of rows into a store that wants it.
+  const auto lines = [](size_t floats) { return (floats + 15) / 16 * 16; };
+  const size_t blocks = lines(block * ((longest + kernels.MR - 1) / kernels.MR));
+  const size_t panels = lines(panel * ((most + kernels.NR - 1) / kernels.NR));
+  const size_t padded_most = lines((static_cast<size_t>(most) + kernels.NR - 1) / kernels.NR * kernels.NR);
+  const size_t each = blocks + panels + 5 * padded_most;
   float* memory = state.other.floats(each * state.pool->size());
   const std::vector<int32_t> row_text(longest, 0);
   state.pool->parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t work, int thread) {

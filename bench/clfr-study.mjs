@@ -7,7 +7,7 @@
 //
 // The recipe is bench/clfr-study.json; what a run changes in it is below. Runs that were stopped go on where they stood,
 // and those that are done are left alone. --jobs shares the cores out among several runs. The log of a run that is done goes to
-// bench/results/clfr-study, and --report alone makes docs/clfr-study.md and docs/clfr-study.html of what is there.
+// bench/results/clfr-study, and --report alone makes docs/clfr-study.md and report.html there of what it finds.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

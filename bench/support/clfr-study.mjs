@@ -97,7 +97,7 @@ function row(name, run) {
   ];
 }
 
-/** docs/clfr-study.md and docs/clfr-study.html from the logs in `results`. */
+/** docs/clfr-study.md and the page of curves from the logs in `results`. */
 export async function writeReport(root, results, fles) {
   const names = Object.keys(RUNS).filter((name) => existsSync(join(results, `${name}.test.json`)));
   const runs = names.map((name) => [name, read(results, name)]);
@@ -111,5 +111,5 @@ export async function writeReport(root, results, fles) {
   ];
   writeFileSync(join(root, 'docs/clfr-study.md'), text.replace('{{table}}', table.join('\n')));
   const logs = names.filter((name) => RUNS[name].settings !== null).map((name) => join(results, `${name}.jsonl`));
-  if (logs.length > 0) await fles(['report', ...logs, '--output', join(root, 'docs/clfr-study.html')]);
+  if (logs.length > 0) await fles(['report', ...logs, '--output', join(results, 'report.html')]);
 }

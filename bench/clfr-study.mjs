@@ -1,15 +1,16 @@
-// The study of CLFR's laws: splade-tiny, which starts at about 245 terms a document, is trained on the pairs of MedQuAD and
-// SQuAD, the same 2,000 steps for every law, and is to end at 120 terms; NFCorpus tells what that costs.
+// The study of CLFR's laws: splade-tiny is trained on the pairs of MedQuAD and SQuAD, the same 2,000 steps for every law, and is
+// to end at 120 terms a document; NFCorpus tells what that costs.
 //
 //   npm run build
 //   FLES_DATA=... FLES_MODELS=... node bench/clfr-study.mjs [--runs none,interval] [--jobs 2] [--folder build/clfr-study]
 //   node bench/clfr-study.mjs --report
 //
-// The recipe is bench/clfr-study.json; what a run changes in it is below. Runs that were stopped go on where they stood,
+// The recipe is bench/clfr-study.json; what a run changes in it is in
+// bench/support/clfr-study.mjs. Runs that were stopped go on where they stood,
 // and those that are done are left alone. --jobs shares the cores out among several runs. The log of a run that is done goes to
 // bench/results/clfr-study, and --report alone makes docs/clfr-study.md and report.html there of what it finds.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,22 +44,21 @@ function linkInputs() {
   }
 }
 
-/** What `fles ARGUMENTS` prints. */
+/** Runs `fles ARGUMENTS` in the folder. */
 function fles(args) {
   const env = { ...process.env, FLES_NUM_THREADS: String(Math.max(1, Math.floor(availableParallelism() / jobs))) };
   const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
     cwd: folder,
     env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
-  let [output, errors] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text) => (output += text));
+  let errors = '';
   // Progress comes as lines, of which the last ones matter.
   child.stderr.setEncoding('utf8').on('data', (text) => (errors = (errors + text).slice(-2000)));
   return new Promise((done, failed) => {
     child.on('error', failed);
     child.on('close', (status) =>
-      status === 0 ? done(output) : failed(new Error(`fles ${args.join(' ')}: ${status}\n${errors}`)),
+      status === 0 ? done() : failed(new Error(`fles ${args.join(' ')}: ${status}\n${errors}`)),
     );
   });
 }
@@ -73,9 +73,8 @@ async function evaluate(model, output) {
 }
 
 async function run(name) {
-  const log = join(results, `${name}.jsonl`);
   const test = join(results, `${name}.test.json`);
-  if (existsSync(log) && existsSync(test)) return;
+  if (existsSync(test)) return;
   const { settings } = RUNS[name];
   const model = settings === null ? 'models/splade-tiny' : name;
   if (settings !== null) {
@@ -85,8 +84,10 @@ async function run(name) {
   }
   console.log(`${name}: evaluating`);
   const found = await evaluate(model, `${name}-test`);
-  writeFileSync(test, `${JSON.stringify(found, undefined, 2)}\n`);
-  if (settings !== null) writeFileSync(log, readFileSync(join(folder, name, 'metrics.jsonl')));
+  // The evaluation comes last: a run that has one is done.
+  if (settings !== null) copyFileSync(join(folder, name, 'metrics.jsonl'), join(results, `${name}.jsonl`));
+  writeFileSync(`${test}.tmp`, `${JSON.stringify(found, undefined, 2)}\n`);
+  renameSync(`${test}.tmp`, test);
 }
 
 mkdirSync(folder, { recursive: true });

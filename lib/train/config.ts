@@ -66,7 +66,7 @@ export const TRAIN_SCHEMA = {
     documentLength: integer(256, 2, 65_536, 'tokens kept of a document; for task mlm, of a text'),
   },
   network: {
-    mode: choice('sparse', ['sparse', 'dense'], 'what a text becomes'),
+    mode: choice('sparse', ['sparse', 'dense'], 'what a text becomes; dense encoders are not trained yet'),
     pooling: orNull(
       choice(
         'max',

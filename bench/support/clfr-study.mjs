@@ -30,13 +30,13 @@ export const RUNS = {
     label: 'interval, lambda 10 x too low',
     settings: { 'clfr.law': 'relative', 'loss.flops.documents': LAMBDA / 10 },
   },
-  'adaptive-high': {
-    label: 'adaptive, lambda 10 x too high',
-    settings: { 'clfr.law': 'adaptive', 'clfr.gain': 1, 'loss.flops.documents': 10 * LAMBDA },
+  'pi-high': {
+    label: 'pi, lambda 10 x too high',
+    settings: { 'clfr.law': 'pi', 'loss.flops.documents': 10 * LAMBDA },
   },
-  'adaptive-low': {
-    label: 'adaptive, lambda 10 x too low',
-    settings: { 'clfr.law': 'adaptive', 'clfr.gain': 1, 'loss.flops.documents': LAMBDA / 10 },
+  'pi-low': {
+    label: 'pi, lambda 10 x too low',
+    settings: { 'clfr.law': 'pi', 'loss.flops.documents': LAMBDA / 10 },
   },
 };
 

@@ -45,5 +45,12 @@ function isInstalled() {
 
 if (!isInstalled()) npm('ci', '--ignore-scripts');
 if (isStale(at('build/Release/fles.node'), 'cpp', 'CMakeLists.txt')) npm('run', '-s', 'build:native');
+// The kernels of the CUDA backend for the CPU, for its tests. The emulator switches stacks as Linux does.
+if (
+  process.platform === 'linux' &&
+  isStale(at('build-cuda-emulated/fles-cuda-emulated.so'), 'cuda', 'cpp/core', 'cpp/ops', 'cpp/backend')
+) {
+  npm('run', '-s', 'build:cuda', '--', '--emulated');
+}
 // The last file that build:lib writes.
 if (isStale(at('dist/index.d.mts'), 'lib', 'tsconfig.json')) npm('run', '-s', 'build:lib');

@@ -118,11 +118,12 @@ test('every CPU level has its flags, its source, a target of its own and a place
   for (const level of levels) expect(read('cpp/cpu/cpu_features.cpp')).toContain(`${level}_kernels()`);
 });
 
-test('every op of the table has its header, its CPU code, its cases and its test', () => {
+test('every op of the table has its header, its code for CPU and CUDA, its cases and its test', () => {
   const ops = [...read('cpp/ops/ops.def').matchAll(/^FLES_OP\((\w+), (\w+)\)/gm)];
   const wrong: string[] = [];
   for (const [, op, struct] of ops) {
-    for (const path of [`cpp/ops/${op}.h`, `cpp/cpu/${op}.cpp`, `test/ops/${op}.cases.ts`, `test/ops/${op}.test.ts`]) {
+    const code = [`cpp/ops/${op}.h`, `cpp/cpu/${op}.cpp`, `cuda/${op}.cu`];
+    for (const path of [...code, `test/ops/${op}.cases.ts`, `test/ops/${op}.test.ts`]) {
       if (!existsSync(join(root, path))) wrong.push(`${op} has no ${path}`);
     }
     if (!read(`cpp/ops/${op}.h`).includes(`struct ${struct} {`)) wrong.push(`${op}.h does not define ${struct}`);

@@ -26,6 +26,7 @@ struct Backend {
   PackedMatrix* (*create_packed)(void* self, int N, int K, DataType type);
   void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
   void (*release_packed)(void* self, PackedMatrix* matrix);
+  int rows_at_once;  // that pack_rows takes best in one call, the calls being shared out among threads
 
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator
 #define FLES_OP(name, Arguments) void (*name)(void* self, const Arguments& arguments);

@@ -7,13 +7,15 @@
 
 namespace fles {
 
-// "auto" | "cpu" | "cuda". "auto" is CUDA where it is available, else the CPU. ERR_DEVICE_UNAVAILABLE with the reason.
+// "auto" | "cpu" | "cuda" | "cuda:N". "auto" is the first CUDA device where there is one, else the CPU.
+// ERR_DEVICE_UNAVAILABLE with the reason.
 const Backend& backend_for(const std::string& device);
 
 struct BackendStatus {
   std::string name;
   bool available;
-  std::string reason;  // why not, in one sentence; empty when available
+  std::string reason;       // why not, in one sentence; empty when available
+  std::string description;  // the devices, where they have names
 };
 std::vector<BackendStatus> backend_statuses();
 

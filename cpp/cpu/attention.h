@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "cpu/backend_cpu.h"
-#include "cpu/dropout.h"
+#include "ops/checks.h"
 #include "ops/random.h"
 
 namespace fles::cpu {

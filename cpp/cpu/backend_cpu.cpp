@@ -16,6 +16,7 @@ namespace fles::cpu {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr int kRowsAtOnce = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
 void* allocate(void*, size_t bytes) {
@@ -79,8 +80,8 @@ const Backend& instance_of(const Kernels& kernels) {
   if (instance.table.self == nullptr) {
     instance.state.kernels = &kernels;
     instance.state.pool = &ThreadPool::shared();
-    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,      release, copy, copy,
-                             clear, create_packed,       pack_rows,       release_packed
+    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,       release,    copy, copy,
+                             clear, create_packed,       pack_rows,       release_packed, kRowsAtOnce
 #define FLES_OP(name, Arguments) , name
 #include "ops/ops.def"
 #undef FLES_OP

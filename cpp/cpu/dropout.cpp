@@ -1,20 +1,8 @@
-#include "cpu/dropout.h"
-
-#include "core/error.h"
 #include "cpu/backend_cpu.h"
 #include "cpu/parts.h"
+#include "ops/checks.h"
 
 namespace fles::cpu {
-
-void check_dropout(float dropout, int seed, const int32_t* text_ids) {
-  if (!(dropout >= 0.0f && dropout < 1.0f) || dropout_rate(dropout).cut == 65536) {
-    fail("ERR_ARGUMENT_VALUE", "dropout is %g, expected 0 <= dropout < 1", dropout);
-  }
-  if (seed < 0) fail("ERR_ARGUMENT_VALUE", "seed is %d, expected 0 or more", seed);
-  if (dropout > 0.0f && text_ids == nullptr) {
-    fail("ERR_ARGUMENT_VALUE", "dropout is %g and text_ids are missing; pass a number for each text", dropout);
-  }
-}
 
 void dropout(void* self, const DropoutForward& a) {
   check_dropout(a.dropout, a.seed, a.text_ids);

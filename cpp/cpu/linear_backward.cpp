@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "core/error.h"
 #include "cpu/product.h"
+#include "ops/checks.h"
 
 namespace fles::cpu {
 namespace {
@@ -53,12 +53,7 @@ void add_column_sums(State& state, const LinearBackward& a) {
 }  // namespace
 
 void linear_backward(void* self, const LinearBackward& a) {
-  if ((a.d_in != nullptr && a.weight == nullptr) || (a.d_weight != nullptr && a.in == nullptr)) {
-    fail("ERR_ARGUMENT_VALUE", "d_in needs weight and d_weight needs in; pass them or leave the gradient out");
-  }
-  if (a.type == DataType::kInt8) {
-    fail("ERR_ARGUMENT_VALUE", "type is \"int8\", expected float32 | bfloat16: gradients are not quantised");
-  }
+  check(a);
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
   if (a.d_in != nullptr) {

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/error.h"
 #include "cpu/backend_cpu.h"
+#include "ops/checks.h"
 
 namespace fles::cpu {
 namespace {
@@ -166,13 +166,8 @@ int64_t screened(State& state, const SparseHeadForward& a) {
 void sparse_head(void* self, const SparseHeadForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
-  if (a.pooling != HeadPooling::kMax && a.argmax != nullptr) {
-    fail("ERR_ARGUMENT_VALUE", "argmax is asked of a sum, which has none; pass null");
-  }
+  check(a);
   const bool screen = a.screen != nullptr;
-  if (screen && (a.pooling != HeadPooling::kMax || a.weight->type != DataType::kFloat32)) {
-    fail("ERR_ARGUMENT_VALUE", "a screen is given to a sum or to a weight that is not float32; pass null");
-  }
   int64_t candidates = int64_t{a.B} * a.V;
   if (screen) {
     candidates = screened(state, a);

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/error.h"
 #include "cpu/product.h"
+#include "ops/checks.h"
 
 namespace fles::cpu {
 namespace {
@@ -165,9 +165,7 @@ void through_logits(void* self, State& state, const SparseHeadBackward& a) {
 void sparse_head_backward(void* self, const SparseHeadBackward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
-  if ((a.pooling == HeadPooling::kMax) != (a.argmax != nullptr)) {
-    fail("ERR_ARGUMENT_VALUE", "argmax goes with max pooling and with no other; pass it there and null elsewhere");
-  }
+  check(a);
   if (a.pooling != HeadPooling::kMax) return through_logits(self, state, a);
   add_to_terms(state, a);
   set_tokens(state, a);

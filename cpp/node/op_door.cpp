@@ -1,4 +1,5 @@
 // Runs any op of the table on any backend with arguments from JavaScript: for tests and benchmarks.
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -40,6 +41,11 @@ class Door {
     T* memory = take<T>(count);
     backend_.upload(backend_.self, memory, values.data(), values.size() * sizeof(T));
     pointer = memory;
+  }
+  void host(const char* name, const int32_t*& pointer, int64_t count) {
+    std::vector<int32_t>& values = host_.emplace_back(array_of<int32_t>(object_.Get(name), name));
+    check(name, static_cast<int64_t>(values.size()), count);
+    pointer = values.data();
   }
   template <class T>
   void optional(const char* name, const T*& pointer, int64_t count) {
@@ -118,6 +124,7 @@ class Door {
   const Backend& backend_;
   Napi::Object object_;
   std::vector<void*> held_;
+  std::deque<std::vector<int32_t>> host_;
   std::vector<PackedMatrix*> packed_;
   std::vector<Output> outputs_;
 };

@@ -26,6 +26,7 @@ Napi::Value platform(const Napi::CallbackInfo& info) {
       entry["name"] = status.name;
       entry["available"] = status.available;
       entry["reason"] = status.reason;
+      entry["description"] = status.description;
       backends[backends.Length()] = entry;
     }
     Napi::Object out = Napi::Object::New(env);

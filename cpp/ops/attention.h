@@ -28,7 +28,7 @@ void fields(Visitor& v, AttentionForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("H", a.H), v.size("seed", a.seed);
   v.number("dropout", a.dropout);
   v.input("qkv", a.qkv, int64_t{a.T} * 3 * a.C);
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.optional("text_ids", a.text_ids, int64_t{a.B});
   v.output("out", a.out, int64_t{a.T} * a.C);
   v.optional_output("log_sums", a.log_sums, int64_t{a.T} * a.H);

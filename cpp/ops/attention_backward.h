@@ -27,7 +27,7 @@ void fields(Visitor& v, AttentionBackward& a) {
   v.input("out", a.out, int64_t{a.T} * a.C);
   v.input("d_out", a.d_out, int64_t{a.T} * a.C);
   v.input("log_sums", a.log_sums, int64_t{a.T} * a.H);
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.optional("text_ids", a.text_ids, int64_t{a.B});
   v.output("d_qkv", a.d_qkv, int64_t{a.T} * 3 * a.C);
 }

@@ -24,7 +24,7 @@ void fields(Visitor& v, DensePoolForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("normalize", a.normalize);
   v.choice("pooling", a.pooling, {"mean", "cls"});
   v.input("in", a.in, int64_t{a.T} * a.C);
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.output("out", a.out, int64_t{a.B} * a.C);
 }
 

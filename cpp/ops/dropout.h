@@ -27,7 +27,7 @@ void fields(Visitor& v, DropoutForward& a) {
   v.number("dropout", a.dropout);
   v.input("in", a.in, int64_t{a.T} * a.C);
   v.optional("residual", a.residual, int64_t{a.T} * a.C);
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.optional("text_ids", a.text_ids, int64_t{a.B});
   v.output("out", a.out, int64_t{a.T} * a.C);
 }

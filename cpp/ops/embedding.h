@@ -24,7 +24,7 @@ void fields(Visitor& v, EmbeddingForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V), v.size("P", a.P);
   v.number("eps", a.eps);
   v.input("tokens", a.tokens, int64_t{a.T});
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.input("word", a.word, int64_t{a.V} * a.C);
   v.input("position", a.position, int64_t{a.P} * a.C);
   v.optional("type", a.type, int64_t{a.C});

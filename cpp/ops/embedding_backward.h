@@ -21,7 +21,7 @@ template <class Visitor>
 void fields(Visitor& v, EmbeddingBackward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V), v.size("P", a.P);
   v.input("tokens", a.tokens, int64_t{a.T});
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.input("d_sum", a.d_sum, int64_t{a.T} * a.C);
   v.output("d_word", a.d_word, int64_t{a.V} * a.C);
   v.output("d_position", a.d_position, int64_t{a.P} * a.C);

@@ -5,6 +5,7 @@
 //   v.number("eps", a.eps)          a scalar
 //   v.choice("mode", a.mode, {"max", "sum"})   an enumeration, by name
 //   v.input("in", a.in, count)      `count` values that the op reads
+//   v.host("offsets", a.offsets, count)   the same in host memory, whatever the backend
 //   v.optional("bias", a.bias, count)  the same, or null
 //   v.output("out", a.out, count)   `count` values that the op writes
 //   v.weight("weight", a.weight, N, K)  a matrix packed by the backend, in the type that `dtype` names

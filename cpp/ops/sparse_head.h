@@ -41,7 +41,7 @@ void fields(Visitor& v, SparseHeadForward& a) {
   v.weight("weight", a.weight, a.V, a.C);
   v.optional_weight("screen", a.screen, a.V, a.C, DataType::kInt8);
   v.input("bias", a.bias, int64_t{a.V});
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.output("pooled", a.pooled, int64_t{a.B} * a.V);
   v.optional_output("argmax", a.argmax, int64_t{a.B} * a.V);
   v.optional_output("candidates", a.candidates, 1);

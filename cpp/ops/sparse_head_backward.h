@@ -35,7 +35,7 @@ void fields(Visitor& v, SparseHeadBackward& a) {
   v.input("in", a.in, int64_t{a.T} * a.C);
   v.input("weight", a.weight, int64_t{a.V} * a.C);
   v.input("bias", a.bias, int64_t{a.V});
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.output("d_in", a.d_in, int64_t{a.T} * a.C);
   v.output("d_weight", a.d_weight, int64_t{a.V} * a.C);
   v.output("d_bias", a.d_bias, int64_t{a.V});

@@ -30,7 +30,7 @@ void fields(Visitor& v, VocabularyDistance& a) {
   v.number("scale", a.scale);
   v.choice("kind", a.kind, {"squared", "cosine"});
   v.input("weights", a.weights, int64_t{a.B} * a.V);
-  v.input("offsets", a.offsets, int64_t{a.B} + 1);
+  v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.input("terms", a.terms, int64_t{a.N});
   v.input("values", a.values, int64_t{a.N});
   v.output("value", a.value, 1);

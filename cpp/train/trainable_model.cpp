@@ -199,11 +199,11 @@ std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K, DataType type) {
 
 const PackedMatrix* TrainableModel::packed(PackedSlot& slot, const TrainableLinear& layer) {
   if (slot.holds == layer.weight.value) return slot.matrix.get();
-  constexpr int kRows = 64;
-  ThreadPool::shared().parallel_for((layer.N + kRows - 1) / kRows, [&](int64_t i, int) {
-    const int first = static_cast<int>(i) * kRows;
+  const int rows = backend_.rows_at_once;
+  ThreadPool::shared().parallel_for((layer.N + rows - 1) / rows, [&](int64_t i, int) {
+    const int first = static_cast<int>(i) * rows;
     backend_.pack_rows(backend_.self, slot.matrix.get(), layer.weight.value + int64_t{first} * layer.K, first,
-                       std::min(kRows, layer.N - first));
+                       std::min(rows, layer.N - first));
   });
   slot.holds = layer.weight.value;
   return slot.matrix.get();

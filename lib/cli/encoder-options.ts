@@ -1,4 +1,5 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEVICE_FORMS, isDevice } from '../device';
 import type { EncodeOptions, FLES1Encoder, FromPretrainedOptions } from '../encode/encoder';
 import { DATA_TYPES } from '../encode/options';
 import { FlesError } from '../errors';
@@ -36,8 +37,11 @@ export function addDeviceOptions(command: Command): Command {
       new Option('--dtype <type>', 'number type of the computation').choices([...DATA_TYPES]).default('float32'),
     )
     .addOption(
-      new Option('--device <name>', 'where to compute; auto takes CUDA where it is present')
-        .choices(['auto', 'cpu', 'cuda'])
+      new Option('--device <name>', `where to compute: ${DEVICE_FORMS}; auto takes CUDA where it is present`)
+        .argParser((value) => {
+          if (!isDevice(value)) throw new InvalidArgumentError(`Expected ${DEVICE_FORMS}.`);
+          return value;
+        })
         .default('auto'),
     );
 }

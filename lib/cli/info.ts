@@ -83,8 +83,8 @@ function describe({ version, node, system, processor, native, model }: Info): st
       ['CPU kernels', `${native.cpuLevel} (of ${native.cpuLevels.join(', ')})`],
       ['threads', String(native.threads)],
     );
-    for (const { name, available, reason } of native.backends) {
-      rows.push([`backend ${name}`, available ? 'available' : `absent: ${reason}`]);
+    for (const { name, available, reason, description } of native.backends) {
+      rows.push([`backend ${name}`, available ? description || 'available' : `absent: ${reason}`]);
     }
   }
   if (model) rows.push(...describeModel(model));

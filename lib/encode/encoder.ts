@@ -21,7 +21,8 @@ import {
 import { queryRows } from './query-terms';
 import { windows } from './windows';
 
-export type { Cut, DataType, Device, EncodeOptions, FromPretrainedOptions, VectorKind } from './options';
+export type { Device } from '../device';
+export type { Cut, DataType, EncodeOptions, FromPretrainedOptions, VectorKind } from './options';
 
 /** Texts of a stream computed together: enough to sort by length, little enough to yield often. */
 const BATCHES_A_WINDOW = 8;

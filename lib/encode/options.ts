@@ -1,9 +1,9 @@
 import { checkChoice, checkInteger, checkKeys, checkNumber } from '../check';
+import { checkDevice, type Device } from '../device';
 import type { DownloadProgress } from '../model/hub';
 import type { Pooling, QueryKind } from '../model/spec';
 
 export type VectorKind = 'query' | 'document';
-export type Device = 'auto' | 'cpu' | 'cuda';
 export type DataType = (typeof DATA_TYPES)[number];
 
 /** What is kept of a text and of its vector. */
@@ -28,7 +28,7 @@ export interface FromPretrainedOptions {
   /** Called while files of a hub model download. */
   onProgress?(progress: DownloadProgress): void;
   signal?: AbortSignal;
-  /** Where to compute. `auto` is CUDA where it is available, else the CPU. */
+  /** Where to compute. `auto` is the first CUDA device where there is one, else the CPU; `cuda:1` is the second. */
   device?: Device;
   /**
    * Arithmetic of the matrix products; sums are exact or float32. `bfloat16` halves and `int8` quarters the weights; both are
@@ -99,7 +99,7 @@ export interface ModelLimits {
 
 export function checkPretrainedOptions(options: FromPretrainedOptions, limits?: ModelLimits): void {
   checkKeys(options, PRETRAINED_KEYS);
-  checkChoice('device', options.device ?? 'auto', ['auto', 'cpu', 'cuda']);
+  checkDevice(options.device ?? 'auto');
   checkChoice('dtype', options.dtype ?? 'float32', DATA_TYPES);
   for (const cut of [options.document, options.query]) {
     if (cut === undefined) continue;

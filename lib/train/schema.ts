@@ -1,4 +1,5 @@
 import { nearest, show } from '../check';
+import { DEVICE_FORMS, type Device, isDevice } from '../device';
 import { FlesError } from '../errors';
 import { isObject } from '../model/json';
 
@@ -56,6 +57,10 @@ export function strings(initial: readonly string[], doc: string): Field<readonly
 
 export function choice<const T extends string>(initial: NoInfer<T>, choices: readonly T[], doc: string): Field<T> {
   return { doc, initial, expected: choices.join(' | '), accepts: (value) => choices.includes(value as T) };
+}
+
+export function device(initial: Device, doc: string): Field<Device> {
+  return { doc, initial, expected: DEVICE_FORMS, accepts: isDevice };
 }
 
 /** The field, or null. */

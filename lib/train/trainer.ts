@@ -181,7 +181,7 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
   const automatic = Math.min(16_384, Math.max(256, Math.floor(ACTIVATION_BYTES / tokenBytes)));
   return native.NativeTrainer.create(
     {
-      device: 'auto',
+      device: network.device,
       dtype: 'float32',
       config: spec.config,
       withHead: true,

@@ -144,7 +144,7 @@ describe('options', () => {
   });
 
   test('a device that is not there is refused with the reason', async () => {
-    await expect(FLES1Encoder.fromPretrained(fixture.directory, { device: 'cuda' })).rejects.toMatchObject({
+    await expect(FLES1Encoder.fromPretrained(fixture.directory, { device: 'cuda:99' })).rejects.toMatchObject({
       code: 'ERR_DEVICE_UNAVAILABLE',
     });
   });

@@ -75,6 +75,7 @@ class Arguments {
     for (int64_t i = 0; i < count; ++i) values[i] = integer(name, static_cast<int>(i));
     pointer = values.data();
   }
+  void host(const char* name, const int32_t*& pointer, int64_t count) { input(name, pointer, count); }
   template <class T>
   void optional(const char* name, const T*& pointer, int64_t count) {
     pointer = nullptr;

@@ -115,6 +115,11 @@ class Arguments {
     backend_.upload(backend_.self, memory, bytes.data(), bytes.size());
     pointer = static_cast<const T*>(memory);
   }
+  void host(const char* name, const int32_t*& pointer, int64_t count) {
+    const std::vector<char>& bytes = at(name).bytes;
+    ASSERT_EQ(bytes.size(), count * sizeof(int32_t)) << name;
+    pointer = reinterpret_cast<const int32_t*>(bytes.data());
+  }
   template <class T>
   void optional(const char* name, const T*& pointer, int64_t count) {
     pointer = nullptr;

@@ -19,7 +19,8 @@ describe.each(devices)('linear on %s', (device) => {
   test.each(dataTypes)('a row of a batch has the bits of the same row alone in %s', (dtype) => {
     for (const { args } of cases) {
       const together = run(device, args, dtype);
-      for (let t = 0; t < args.T; t++) {
+      // Of many rows some: a step that meets every place in a tile.
+      for (let t = 0; t < args.T; t += args.T > 100 ? 37 : 1) {
         const own = {
           in: args.in.subarray(t * args.K, (t + 1) * args.K),
           residual: args.residual?.subarray(t * args.N, (t + 1) * args.N) ?? null,

@@ -129,7 +129,9 @@ describe.each(devices)('sparse_head on %s', (device) => {
       const { candidates } = screened(args, 0);
       expect(above).toBeGreaterThan(20);
       expect(candidates[0]).toBeGreaterThanOrEqual(above);
-      expect(candidates[0]).toBeLessThan(3 * above);
+      // A device with tensor cores computes all of them: it has nothing to gain.
+      if (device !== 'cuda') expect(candidates[0]).toBeLessThan(3 * above);
+      else expect(candidates[0]).toBe(4 * args.V);
     });
 
     test('a sum or a weight in another type is refused', () => {

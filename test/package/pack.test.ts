@@ -65,11 +65,12 @@ describe('the package', () => {
     const wanted = [
       /^(package\.json|README\.md|LICENSE|ARCHITECTURE\.md|CHANGELOG\.md|CMakeLists\.txt|binding\.gyp)$/,
       /^cpp\/([a-z]+\/)+\w+\.(cpp|h|inl|def)$|^cpp\/(sources|cpu\/levels)\.txt$/,
+      /^cuda\/(\w+\.(cpp|h|cu|cuh)|CMakeLists\.txt)$/,
       /^assets\/report\/report\.(css|js)$/,
       /^dist\/[\w/-]+\.(d\.ts|js)$|^dist\/index\.(mjs|d\.mts)$/,
       /^docs\/[\w/-]+\.(md|svg|png)$/,
       /^examples\/[\w/-]+\.(md|mjs|cjs|jsonl|tsv)$/,
-      /^scripts\/(install|build-native|tools)\.mjs$|^scripts\/sources\.cjs$/,
+      /^scripts\/(install|build-cuda|build-native|tools)\.mjs$|^scripts\/sources\.cjs$/,
     ];
     expect(packed.filter((path) => !wanted.some((pattern) => pattern.test(path)))).toEqual([]);
     expect(statSync(sourceArchive).size).toBeLessThan(1 << 20);

@@ -1,14 +1,19 @@
+import { appendFileSync } from 'node:fs';
 import { expect } from 'vitest';
+import type { Device } from '../../lib/device';
 import { native } from '../../lib/native';
 import { recordExpected, recordRun } from './record-ops';
 
-/** Where ops run: every CPU level of this machine, and every other backend that is there. */
+/** The backends that are there: the CPU, and CUDA, in emulation where there is no device. */
+export const backends = native
+  .platform()
+  .backends.filter(({ available }) => available)
+  .map(({ name }) => name as Device);
+
+/** Where ops run: every CPU level of this machine, and every other backend. */
 export const devices: string[] = [
   ...native.platform().cpuLevels.map((level) => `cpu:${level}`),
-  ...native
-    .platform()
-    .backends.filter((backend) => backend.available && backend.name !== 'cpu')
-    .map((backend) => backend.name),
+  ...backends.filter((name) => name !== 'cpu'),
 ];
 
 /** Rounds every intermediate result of a reference: not at all for the exact one, `Math.fround` for a plain float32 one. */
@@ -30,6 +35,10 @@ export function runOp<O extends Record<string, Float32Array | Int32Array>>(
   args: OpArguments,
   outputs: O,
 ): O {
+  if (process.env.FLES_CUDA_RUNS && device === 'cuda') {
+    const shape = Object.values(args).filter((value) => typeof value !== 'object');
+    appendFileSync(process.env.FLES_CUDA_RUNS, `${JSON.stringify([op, ...shape])}\n`);
+  }
   const done = device === 'cpu:portable' ? recordRun(op, args, outputs) : () => {};
   native.runOp(device, op, { ...args, ...outputs });
   done();

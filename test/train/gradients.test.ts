@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NativeTrainer } from '../../lib/native';
+import { backends } from '../support/native-ops';
 import {
   byName,
   countOf,
@@ -31,13 +32,15 @@ function expectGradients(trainer: NativeTrainer, actual: Float32Array, fixture: 
   expect(wrong).toEqual([]);
 }
 
-describe.each(trainingModels)('%s', async (model) => {
+const places = trainingModels.flatMap((model) => backends.map((device) => [model, device] as const));
+
+describe.each(places)('%s on %s', async (model, device) => {
   const fixture = await readTrainingFixture(model);
   const { batch, steps } = fixture;
 
   test.each(fixture.cases)('loss terms and gradients are those of PyTorch: $name', async (entry) => {
     const { pooling, queryKind, objective, values } = entry;
-    const trainer = await createTrainer(fixture, { pooling, queryKind });
+    const trainer = await createTrainer(fixture, { pooling, queryKind }, device);
     const texts = encodedTexts(batch, queryKind);
     const ids = Int32Array.from({ length: countOf(texts) }, (_, i) => i);
     const report = await trainer.losses(batch, objective, await trainer.encode(texts, ids));
@@ -54,7 +57,7 @@ describe.each(trainingModels)('%s', async (model) => {
   });
 
   test('the loss and gradients of masked language modelling are those of PyTorch', async () => {
-    const trainer = await createTrainer(fixture);
+    const trainer = await createTrainer(fixture, {}, device);
     const still = { ...steps.update, rate: 0, weightDecay: 0 };
     const report = await trainer.stepMaskedLanguageModel({ ...batch.documents, labels: fixture.labels }, still);
     expect(Math.abs(report.loss - fixture.mlm)).toBeLessThanOrEqual(1e-5 * fixture.mlm);
@@ -64,7 +67,7 @@ describe.each(trainingModels)('%s', async (model) => {
   });
 
   test('ten steps of AdamW end within 1e-4 of the weights of PyTorch', async () => {
-    const trainer = await createTrainer(fixture);
+    const trainer = await createTrainer(fixture, {}, device);
     for (const [i, expected] of steps.losses.entries()) {
       const report = await trainer.step(batch, steps.objective, steps.update);
       expect(report.steps).toBe(i + 1);

@@ -97,10 +97,11 @@ export async function readTrainingFixture(name: TrainingModel): Promise<Training
 export async function createTrainer(
   { directory, options }: Pick<TrainingFixture, 'directory' | 'options'>,
   changes: Partial<NativeTrainerOptions> = {},
+  device = 'cpu',
 ): Promise<NativeTrainer> {
   const { config, files, tensors } = await readModel(directory);
   return native.NativeTrainer.create(
-    { device: 'cpu', config, dtype: 'float32', withHead: true, files, tensors },
+    { device, config, dtype: 'float32', withHead: true, files, tensors },
     {
       seed: 1,
       dropout: 0,

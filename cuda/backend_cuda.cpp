@@ -1,0 +1,111 @@
+// The table of the CUDA backend, one instance a device, made on first use and kept for the life of the process.
+#include "backend_cuda.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "backend/cuda_library.h"
+#include "core/error.h"
+#include "device.h"
+#include "operand.h"
+
+namespace fles::cuda {
+namespace {
+
+constexpr int kRowsAtOnce = 1 << 16;  // a launch each
+
+void* allocate(void* self, size_t bytes) { return device_of(self).allocate(bytes); }
+void release(void* self, void* memory) { device_of(self).release(memory); }
+void upload(void* self, void* to, const void* from, size_t bytes) { device_of(self).upload(to, from, bytes); }
+void download(void* self, void* to, const void* from, size_t bytes) { device_of(self).download(to, from, bytes); }
+void clear(void* self, void* memory, size_t bytes) { device_of(self).clear(memory, bytes); }
+
+PackedMatrix* create_packed(void* self, int N, int K, DataType type) {
+  return new PackedMatrix{N, K, type, device_of(self).allocate(operand_bytes(type, N, K))};
+}
+
+void pack_rows(void* self, PackedMatrix* matrix, const float* rows, int first, int count) {
+  if (count == 0 || matrix->K == 0) return;
+  const Op op(self, "packing weights");
+  const size_t values = static_cast<size_t>(count) * matrix->K;
+  // The rows may be on either side.
+  auto* copy = op.scratch<float>(values);
+  check(cudaMemcpyAsync(copy, rows, values * sizeof(float), cudaMemcpyDefault, op.device().stream()),
+        "packing weights");
+  convert_rows(op, matrix->type, copy, first, count, matrix->K, matrix->data, matrix->N);
+}
+
+void release_packed(void* self, PackedMatrix* matrix) {
+  device_of(self).release(matrix->data);
+  delete matrix;
+}
+
+struct Instance {
+  std::unique_ptr<Device> device;
+  std::string description;
+  Backend table{};
+};
+
+// In the words of docs/cuda.md.
+void require_device(int index) {
+  int devices = 0;
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  (void)cudaGetLastError();
+  if (error != cudaSuccess) {
+    fail("ERR_DEVICE_UNAVAILABLE", "no CUDA device: %s (%s)", cudaGetErrorString(error), cudaGetErrorName(error));
+  }
+  if (index < 0 || index >= devices) {
+    fail("ERR_DEVICE_UNAVAILABLE", "CUDA device %d was asked for, expected 0..%d (CUDA_VISIBLE_DEVICES may hide some)",
+         index, devices - 1);
+  }
+}
+
+const Backend* open(int index) {
+  static std::mutex lock;
+  static auto* instances = new std::map<int, Instance>;  // never destroyed: encoders may outlive statics
+  const std::scoped_lock held(lock);
+  const auto known = instances->find(index);
+  if (known != instances->end()) return &known->second.table;
+  require_device(index);
+  auto device = std::make_unique<Device>(index);
+  Instance& instance = (*instances)[index];
+  instance.device = std::move(device);
+  instance.table =
+      Backend{"cuda",        table_fingerprint(), instance.device.get(), allocate,   release, upload, download, clear,
+              create_packed, pack_rows,           release_packed,        kRowsAtOnce
+#define FLES_OP(name, Arguments) , name
+#include "ops/ops.def"
+#undef FLES_OP
+      };
+  return &instance.table;
+}
+
+int count_devices() {
+  require_device(0);
+  int devices = 0;
+  check(cudaGetDeviceCount(&devices), "counting devices");
+  return devices;
+}
+
+std::string describe(int index) {
+  require_device(index);
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "describing a device");
+  return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
+         std::to_string(properties.minor) + ", " + std::to_string(properties.totalGlobalMem >> 20) + " MiB";
+}
+
+}  // namespace
+}  // namespace fles::cuda
+
+extern "C" __attribute__((visibility("default"))) const fles::CudaLibrary* fles_cuda_library() {
+#if FLES_CUDA_EMULATED
+  constexpr bool kEmulated = true;
+#else
+  constexpr bool kEmulated = false;
+#endif
+  static const fles::CudaLibrary library{fles::table_fingerprint(), kEmulated, fles::cuda::count_devices,
+                                         fles::cuda::describe, fles::cuda::open};
+  return &library;
+}

@@ -1,0 +1,187 @@
+#include "device.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/error.h"
+
+namespace fles::cuda {
+namespace {
+
+constexpr size_t kAlignment = 256;
+constexpr size_t kWorkspace = size_t{32} << 20;  // what cuBLAS documents for Hopper
+
+bool tf32_wanted() {
+  const char* value = std::getenv("FLES_TF32");
+  if (value == nullptr || std::strcmp(value, "1") == 0) return true;
+  if (std::strcmp(value, "0") == 0) return false;
+  fail("ERR_OPTION_VALUE", "FLES_TF32 is \"%s\", expected 0 (float32 products are exact) or 1 (they use TF32)", value);
+}
+
+void check_blas(int status, const char* what) {
+  if (status != cublas::kSuccess) {
+    fail("ERR_CUDA", "%s: cuBLAS returned status %d, expected 0; its list of cublasStatus_t says what it means", what,
+         status);
+  }
+}
+
+const cublas::Library& blas() {
+  const char* reason = nullptr;
+  const cublas::Library* library = cublas::library(&reason);
+  if (library == nullptr) fail("ERR_DEVICE_UNAVAILABLE", "%s", reason);
+  return *library;
+}
+
+}  // namespace
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  (void)cudaGetLastError();  // an error that is not sticky has been told of
+  fail("ERR_CUDA", "%s: %s (%s); an earlier op of the same device may be the cause: CUDA_LAUNCH_BLOCKING=1 tells which",
+       what, cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+Device::Device(int index) : index_(index), tf32_(tf32_wanted()) {
+  make_current();
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+  check_blas(blas().create(&blas_), "starting cuBLAS");
+  check_blas(blas().set_stream(blas_, stream_), "starting cuBLAS");
+  // A workspace of our own: cuBLAS allocates none during a step, and its results are the same from run to run.
+  workspace_ = allocate(kWorkspace);
+  check_blas(blas().set_workspace(blas_, workspace_, kWorkspace), "starting cuBLAS");
+  check(cudaMallocHost(reinterpret_cast<void**>(&staging_), 2 * kHalf), "allocating pinned memory");
+  for (cudaEvent_t& event : copied_) {
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    check(cudaEventRecord(event, stream_), "recording an event");
+  }
+}
+
+void Device::make_current() const { check(cudaSetDevice(index_), "choosing a device"); }
+
+void Device::wait() { check(cudaStreamSynchronize(stream_), "waiting for the device"); }
+
+void* Device::allocate(size_t bytes) {
+  make_current();
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, bytes == 0 ? kAlignment : bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    size_t free = 0, total = 0;
+    (void)cudaMemGetInfo(&free, &total);
+    fail("ERR_OUT_OF_MEMORY",
+         "%zu bytes were asked of CUDA device %d, which has %zu of %zu free; use a smaller batch or model", bytes,
+         index_, free, total);
+  }
+  check(error, "allocating memory");
+  return memory;
+}
+
+// Never throws: it is called by destructors. What is freed while in use by queued work is freed after it.
+void Device::release(void* memory) {
+  (void)cudaSetDevice(index_);
+  (void)cudaFree(memory);
+}
+
+void Device::upload(void* to, const void* from_host, size_t bytes) {
+  const std::scoped_lock held(one_op_);
+  make_current();
+  const char* from = static_cast<const char*>(from_host);
+  for (size_t first = 0; first < bytes; first += kHalf) {
+    const size_t part = std::min(kHalf, bytes - first);
+    check(cudaEventSynchronize(copied_[half_]), "uploading");
+    char* room = staging_ + static_cast<size_t>(half_) * kHalf;
+    std::memcpy(room, from + first, part);
+    check(cudaMemcpyAsync(static_cast<char*>(to) + first, room, part, cudaMemcpyHostToDevice, stream_), "uploading");
+    check(cudaEventRecord(copied_[half_], stream_), "uploading");
+    half_ = 1 - half_;
+  }
+}
+
+void Device::download(void* to_host, const void* from, size_t bytes) {
+  const std::scoped_lock held(one_op_);
+  make_current();
+  if (bytes > 0) check(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_), "downloading");
+  wait();
+}
+
+void Device::clear(void* memory, size_t bytes) {
+  const std::scoped_lock held(one_op_);
+  make_current();
+  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream_), "clearing");
+}
+
+void Device::multiply(const Product& p) {
+  const std::scoped_lock held(one_op_);
+  const bool whole = p.a_type == cublas::kInt8;
+  const float one = 1;
+  const int32_t whole_one = 1, whole_beta = static_cast<int32_t>(p.beta);
+  const void* alpha = whole ? static_cast<const void*>(&whole_one) : &one;
+  const void* beta = whole ? static_cast<const void*>(&whole_beta) : &p.beta;
+  const bool tf32 = p.a_type == cublas::kFloat32 && tf32_ && !p.exact;
+  // cuBLAS is column-major, where the same memory is the transposed matrix: C' = op(B)' op(A)'.
+  const auto operation = [](bool transposed) { return transposed ? cublas::kTransposed : cublas::kPlain; };
+  check_blas(blas().gemm(blas_, operation(p.transpose_b), operation(p.transpose_a), p.n, p.m, p.k, alpha, p.b, p.b_type,
+                         p.ldb, p.a, p.a_type, p.lda, beta, p.c, p.c_type, p.ldc,
+                         whole  ? cublas::kCompute32I
+                         : tf32 ? cublas::kComputeTf32
+                                : cublas::kCompute32F,
+                         cublas::kDefault),
+             "multiplying matrices");
+}
+
+// Work that was queued before finishes before what is queued later, so memory is free for the next op at once.
+void Device::reset_scratch() {
+  used_ = 0;
+  if (chunks_.size() < 2) return;
+  size_t total = 0;
+  for (const Chunk& chunk : chunks_) {
+    total += chunk.bytes;
+    release(chunk.memory);
+  }
+  chunks_.clear();
+  chunks_.push_back({static_cast<char*>(allocate(total)), total});
+}
+
+void* Device::scratch(size_t bytes) {
+  bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  if (chunks_.empty() || used_ + bytes > chunks_.back().bytes) {
+    constexpr size_t kLeast = size_t{1} << 20;
+    const size_t size = std::max(bytes, kLeast);
+    chunks_.push_back({static_cast<char*>(allocate(size)), size});
+    used_ = 0;
+  }
+  void* memory = chunks_.back().memory + used_;
+  used_ += bytes;
+  return memory;
+}
+
+const int32_t* Op::offsets(const int32_t* host, int B) const {
+  Device& d = device_;
+  const size_t count = static_cast<size_t>(B) + 1;
+  if (d.offsets_.size() == count && std::equal(host, host + count, d.offsets_.begin())) return d.device_offsets_;
+  if (count > d.offsets_capacity_) {
+    if (d.device_offsets_ != nullptr) d.release(d.device_offsets_);
+    d.device_offsets_ = nullptr;
+    d.offsets_capacity_ = 0;
+    d.device_offsets_ = static_cast<int32_t*>(d.allocate(count * sizeof(int32_t)));
+    d.offsets_capacity_ = count;
+  }
+  d.offsets_.clear();  // until they are there
+  d.upload(d.device_offsets_, host, count * sizeof(int32_t));
+  d.offsets_.assign(host, host + count);
+  return d.device_offsets_;
+}
+
+Device::~Device() {
+  (void)cudaSetDevice(index_);
+  (void)cudaStreamSynchronize(stream_);
+  for (const Chunk& chunk : chunks_) release(chunk.memory);
+  if (device_offsets_ != nullptr) release(device_offsets_);
+  if (blas_ != nullptr) (void)blas().destroy(blas_);
+  if (workspace_ != nullptr) release(workspace_);
+  (void)cudaFreeHost(staging_);
+  for (cudaEvent_t event : copied_) (void)cudaEventDestroy(event);
+  (void)cudaStreamDestroy(stream_);
+}
+
+}  // namespace fles::cuda

@@ -1,0 +1,90 @@
+#include "emulate/configuration.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "emulate/sanitizers.h"
+
+namespace emulate {
+namespace {
+
+// More would take address space for stacks, and machines that have more processors do not need them here.
+constexpr int kDefaultThreads = 16;
+constexpr int kMaxThreads = 256;
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+[[noreturn]] void refuse(const char* name, const std::string& value, const std::string& expected) {
+  std::fprintf(stderr, "error: %s is \"%s\", expected %s\n", name, value.c_str(), expected.c_str());
+  std::exit(1);
+}
+
+bool parse(const std::string& text, uint64_t& number) {
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) return false;
+  number = std::stoull(text);
+  return true;
+}
+
+void read_number(const char* name, int64_t least, int64_t most, int64_t& number) {
+  const std::string value = variable(name);
+  if (value.empty()) return;
+  uint64_t given;
+  if (!parse(value, given) || static_cast<int64_t>(given) < least || static_cast<int64_t>(given) > most) {
+    refuse(name, value, "a number in " + std::to_string(least) + ".." + std::to_string(most));
+  }
+  number = static_cast<int64_t>(given);
+}
+
+// `choice[:seed]`; the choice.
+std::string read_choice(const char* name, const char* expected, uint64_t& seed) {
+  const std::string value = variable(name);
+  const size_t colon = value.find(':');
+  if (colon != std::string::npos && !parse(value.substr(colon + 1), seed)) refuse(name, value, expected);
+  return value.substr(0, colon);
+}
+
+Configuration read() {
+  Configuration made;
+
+  int64_t threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kDefaultThreads);
+  read_number("FLES_EMULATE_THREADS", 1, kMaxThreads, threads);
+  made.threads = kThreadSanitizer ? 1 : static_cast<int>(threads);
+
+  constexpr const char* kSchedules = "forward, reverse or random, and for random :seed";
+  const std::string schedule = read_choice("FLES_EMULATE_SCHEDULE", kSchedules, made.seed);
+  if (schedule == "reverse") {
+    made.schedule = Schedule::kReverse;
+  } else if (schedule == "random") {
+    made.schedule = Schedule::kRandom;
+  } else if (!schedule.empty() && schedule != "forward") {
+    refuse("FLES_EMULATE_SCHEDULE", schedule, kSchedules);
+  }
+
+  constexpr const char* kStreams = "eager or lazy, and for lazy :seed";
+  const std::string streams = read_choice("FLES_EMULATE_STREAMS", kStreams, made.stream_seed);
+  made.lazy_streams = streams == "lazy";
+  if (!streams.empty() && streams != "lazy" && streams != "eager") refuse("FLES_EMULATE_STREAMS", streams, kStreams);
+
+  read_number("FLES_EMULATE_FAIL_ALLOCATION", 0, INT64_MAX, made.fail_allocation);
+  int64_t devices = 1, abort = 0;
+  read_number("FLES_EMULATE_DEVICES", 0, 16, devices);
+  made.devices = static_cast<int>(devices);
+  read_number("FLES_EMULATE_ABORT", 0, 1, abort);
+  made.abort = abort != 0;
+  return made;
+}
+
+}  // namespace
+
+const Configuration& configuration() {
+  static const Configuration made = read();
+  return made;
+}
+
+}  // namespace emulate

@@ -1,0 +1,39 @@
+// The environment variables of cuda.h, read once.
+#pragma once
+#include <cstdint>
+
+namespace emulate {
+
+enum class Schedule { kForward, kReverse, kRandom };
+
+struct Configuration {
+  int threads = 1;
+  Schedule schedule = Schedule::kForward;
+  uint64_t seed = 1;
+  bool lazy_streams = false;
+  uint64_t stream_seed = 1;
+  int64_t fail_allocation = 0;  // 0: none
+  int devices = 1;
+  bool abort = false;
+};
+
+// Ends the process if a variable has no meaning.
+const Configuration& configuration();
+
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  // SplitMix64.
+  unsigned below(unsigned limit) {
+    state_ += 0x9E3779B97F4A7C15U;
+    uint64_t z = state_;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBU;
+    return static_cast<unsigned>((z ^ z >> 31) % limit);
+  }
+
+ private:
+  uint64_t state_;
+};
+
+}  // namespace emulate

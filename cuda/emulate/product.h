@@ -1,0 +1,29 @@
+// The matrix product behind cublas.cpp.
+#pragma once
+#include <cstdint>
+
+#include "cublas.h"
+
+namespace emulate {
+
+// Column-major C (m, n) = alpha op(A) (m, k) op(B) (k, n) + beta C. A and B are float32 or bfloat16 and C either, or A
+// and B are int8 and C int32; C is not read when beta is 0.
+struct Product {
+  bool transpose_a, transpose_b;
+  int m, n, k;
+  double alpha, beta;
+  const void* a;
+  int64_t lda;
+  const void* b;
+  int64_t ldb;
+  void* c;
+  int64_t ldc;
+  cublas::Type input, output;
+  bool tf32;  // operands are rounded to TF32
+};
+
+// A value of C is one chain of float32 sums over k, in blocks whose size is fixed: it depends neither on what else is
+// in the matrices nor on the number of threads.
+void multiply(const Product& product);
+
+}  // namespace emulate

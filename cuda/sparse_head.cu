@@ -1,0 +1,183 @@
+// ops/sparse_head.h: the projection on tensor cores, a block for some whole texts and 128 terms. Logits exist for 128
+// tokens at a time, in shared memory, where a thread a term walks down them with the running maximum or sum of its
+// text. The screen is not used: every term is computed.
+#include "operand.h"
+#include "ops/checks.h"
+#include "tile_product.cuh"
+
+namespace fles::cuda {
+namespace {
+
+constexpr int kTokens = 128, kTerms = 128;    // of a tile
+constexpr int kThreads = 256;                 // 2 x 4 warps, 64 tokens and 32 terms each
+constexpr int kRowBytes = 64;                 // of a row of a stage
+constexpr int kStrideBytes = kRowBytes + 16;  // so that eight rows lie in different banks
+constexpr int kStages = 2;
+constexpr int kLogits = kTerms + 4;  // from one row of logits to the next
+constexpr int kGroupTokens = 512;    // texts of a block, unless one has more
+constexpr int kStageBytes = (kTokens + kTerms) * kStrideBytes;
+static_assert(kTokens / 2 * kLogits * sizeof(float) <= kStages * kStageBytes);
+
+struct Head {
+  const void *in, *weight;
+  int in_stride, weight_stride;            // elements
+  const float *in_scales, *weight_scales;  // of int8 rows, else null
+  const float* bias;
+  const int32_t *offsets, *groups;  // groups: first text of each, and the number of texts
+  float* pooled;
+  int32_t* argmax;
+  int C, V;
+  HeadPooling pooling;
+};
+
+// What a text has of one term so far.
+struct Pooled {
+  float value;
+  int32_t row;
+
+  __device__ explicit Pooled(HeadPooling pooling) : value(pooling == HeadPooling::kMax ? -INFINITY : 0.0f), row(-1) {}
+  __device__ void add(HeadPooling pooling, float z, int32_t t) {
+    if (pooling == HeadPooling::kMax) {
+      if (z > value) value = z, row = t;
+      return;
+    }
+    const float weight = log1pf(fmaxf(z, 0.0f));
+    value += pooling == HeadPooling::kSum ? weight : log1pf(weight);
+  }
+};
+
+// Rows [first, first + 128) of a matrix, `chunk` of their columns, to shared memory; zeros beyond `rows`.
+template <class Element>
+__device__ __forceinline__ void load(char* to, const void* matrix, int stride, int64_t first, int64_t rows, int chunk) {
+  constexpr int kPieces = kRowBytes / 16, kPerPiece = 16 / sizeof(Element), kPerChunk = kRowBytes / sizeof(Element);
+  const auto* elements = static_cast<const Element*>(matrix);
+#pragma unroll
+  for (int i = threadIdx.x; i < kTokens * kPieces; i += kThreads) {
+    const int row = i / kPieces, piece = i % kPieces;
+    const int column = chunk * kPerChunk + piece * kPerPiece;
+    const bool inside = first + row < rows && column < stride;
+    ptx::copy_async_16(to + row * kStrideBytes + piece * 16,
+                       inside ? elements + (first + row) * stride + column : elements, inside ? 16 : 0);
+  }
+}
+
+template <class Arithmetic>
+__global__ void __launch_bounds__(kThreads) head(Head h) {
+  using Element = typename Arithmetic::Element;
+  constexpr int kPerChunk = kRowBytes / sizeof(Element), kStride = kStrideBytes / sizeof(Element);
+  GPU_SHARED_ALIGN(16, char, stages, [kStages * kStageBytes]);
+  auto* logits = reinterpret_cast<float*>(stages);
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warp_row = warp / 4, warp_column = warp % 4;
+  const int64_t first_term = int64_t{blockIdx.y} * kTerms;
+  int text = h.groups[blockIdx.x];
+  const int last_text = h.groups[blockIdx.x + 1];
+  const int first_row = h.offsets[text], last_row = h.offsets[last_text];
+  const int chunks = (h.C + kPerChunk - 1) / kPerChunk;
+
+  // The thread's term, for the first 128 of them.
+  const int64_t term = first_term + threadIdx.x;
+  const bool pools = threadIdx.x < kTerms && term < h.V;
+  const float bias = pools ? h.bias[term] : 0.0f;
+  const float scale = pools && h.weight_scales != nullptr ? h.weight_scales[term] : 1.0f;
+  Pooled pooled(h.pooling);
+  const auto finish_text = [&] {
+    const size_t place = size_t(text) * h.V + term;
+    h.pooled[place] = pooled.value;
+    if (h.argmax != nullptr) h.argmax[place] = pooled.row;
+    pooled = Pooled(h.pooling);
+    ++text;
+  };
+
+  for (int row = first_row; row < last_row; row += kTokens) {
+    const auto load_chunk = [&](int chunk) {
+      char* stage = stages + chunk % kStages * kStageBytes;
+      load<Element>(stage, h.in, h.in_stride, row, last_row, chunk);
+      load<Element>(stage + kTokens * kStrideBytes, h.weight, h.weight_stride, first_term, h.V, chunk);
+      ptx::copy_async_commit();
+    };
+    typename Arithmetic::Sum sum[4][4][4] = {};
+    load_chunk(0);
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      if (chunk + 1 < chunks) {
+        load_chunk(chunk + 1);
+        ptx::copy_async_wait<1>();
+      } else {
+        ptx::copy_async_wait<0>();
+      }
+      __syncthreads();
+      const auto* a = reinterpret_cast<const Element*>(stages + chunk % kStages * kStageBytes);
+      const Element* b = a + kTokens * kStride;
+      for (int k = 0; k < kPerChunk; k += Arithmetic::kStep) {
+        Arithmetic::multiply(sum, a + warp_row * 64 * kStride + k, kStride, b + warp_column * 32 * kStride + k, kStride,
+                             lane);
+      }
+      __syncthreads();
+    }
+
+    // Half of the tokens at a time: their logits take the place of the operands.
+    for (int half = 0; half < 2; ++half) {
+      if (warp_row == half) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+#pragma unroll
+          for (int j = 0; j < 4; ++j)
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+              const int token = 16 * i + 8 * (e / 2) + lane / 4;
+              logits[token * kLogits + warp_column * 32 + 8 * j + 2 * (lane % 4) + e % 2] =
+                  static_cast<float>(sum[i][j][e]);
+            }
+      }
+      __syncthreads();
+      if (pools) {
+        const int begin = row + half * kTokens / 2, end = min(begin + kTokens / 2, last_row);
+        for (int t = begin; t < end; ++t) {
+          while (t >= h.offsets[text + 1]) finish_text();
+          float z = logits[(t - begin) * kLogits + threadIdx.x];
+          if (h.in_scales != nullptr) z *= h.in_scales[t] * scale;
+          pooled.add(h.pooling, z + bias, t);
+        }
+      }
+      __syncthreads();
+    }
+  }
+  if (pools) {
+    while (text < last_text) finish_text();
+  }
+}
+
+template <class Arithmetic>
+void run(const Op& op, const SparseHeadForward& a) {
+  std::vector<int32_t> groups{0};
+  for (int text = 1; text <= a.B; ++text) {
+    if (text == a.B || a.offsets[text + 1] - a.offsets[groups.back()] > kGroupTokens) groups.push_back(text);
+  }
+  const Operand in = operand_from(op, a.weight->type, a.in, a.T, a.C), weight = operand_of(*a.weight);
+  const dim3 grid(groups.size() - 1, blocks_of(a.V, kTerms));
+  op.launch(head<Arithmetic>, grid, kThreads, 0,
+            Head{in.data, weight.data, in.stride, weight.stride, in.scales, weight.scales, a.bias,
+                 op.offsets(a.offsets, a.B), op.uploaded(groups), a.pooled, a.argmax, a.C, a.V, a.pooling});
+}
+
+}  // namespace
+
+void sparse_head(void* self, const SparseHeadForward& a) {
+  check(a);
+  const Op op(self, "sparse_head");
+  if (a.candidates != nullptr) {
+    const int32_t all = a.B * a.V;
+    op.device().upload(a.candidates, &all, sizeof all);
+  }
+  if (a.B == 0 || a.V == 0) return;
+  if (a.weight->type == DataType::kBfloat16) {
+    run<Bfloat16>(op, a);
+  } else if (a.weight->type == DataType::kInt8) {
+    run<Int8>(op, a);
+  } else if (op.device().tf32()) {
+    run<Tf32>(op, a);
+  } else {
+    run<ExactFloat32>(op, a);
+  }
+}
+
+}  // namespace fles::cuda

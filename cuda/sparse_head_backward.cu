@@ -1,0 +1,179 @@
+// ops/sparse_head_backward.h. With max pooling a term has a gradient at one row of a text: the terms of a text that
+// have one are listed in their order, a warp a row of `in` takes those of its row, and a warp a term goes through the
+// texts. No float atomics: every sum has its order. With sums the logits are computed again, some terms at a time.
+#include <algorithm>
+
+#include "column_sums.h"
+#include "operand.h"
+#include "ops/checks.h"
+
+namespace fles::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / kWarp;
+constexpr int kColumns = 256;  // that a warp sums at a time, eight a lane
+
+// The terms of a text with a gradient, ascending, with their rows: a block a text.
+__global__ void list_terms(const float* d_pooled, const int32_t* argmax, int V, int32_t* terms, int32_t* rows,
+                           int32_t* counts) {
+  GPU_SHARED(int, found, [kWarps]);
+  const size_t first = size_t(blockIdx.x) * V;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  int count = 0;
+  for (int begin = 0; begin < V; begin += kThreads) {
+    const int v = begin + threadIdx.x;
+    const bool has = v < V && d_pooled[first + v] != 0 && argmax[first + v] >= 0;
+    const unsigned mask = __ballot_sync(kFullWarp, has);
+    if (lane == 0) found[warp] = __popc(mask);
+    __syncthreads();
+    int place = count + __popc(mask & ((1U << lane) - 1));
+    for (int w = 0; w < kWarps; ++w) {
+      if (w < warp) place += found[w];
+      count += found[w];
+    }
+    if (has) {
+      terms[first + place] = v;
+      rows[first + place] = argmax[first + v];
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) counts[blockIdx.x] = count;
+}
+
+struct Listed {
+  const int32_t *terms, *rows, *counts;
+};
+
+// d_in: a warp a row.
+__global__ void rows_backward(Listed listed, const float* d_pooled, const float* weight, const int32_t* text_of_row,
+                              float* d_in, int T, int C, int V) {
+  const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
+  if (row >= T) return;
+  const int lane = threadIdx.x % 32, text = text_of_row[row];
+  const size_t first = size_t(text) * V;
+  const int count = listed.counts[text];
+  for (int column = 0; column < C; column += kColumns) {
+    float sum[kColumns / 32] = {};
+    for (int begin = 0; begin < count; begin += 32) {
+      const int i = begin + lane;
+      const bool mine = i < count && listed.rows[first + i] == row;
+      const int term = mine ? listed.terms[first + i] : 0;
+      const float gradient = mine ? d_pooled[first + term] : 0.0f;
+      for (unsigned mask = __ballot_sync(kFullWarp, mine); mask != 0; mask &= mask - 1) {
+        const int from = __ffs(static_cast<int>(mask)) - 1;
+        const float* w = weight + size_t(__shfl_sync(kFullWarp, term, from)) * C + column;
+        const float d = __shfl_sync(kFullWarp, gradient, from);
+#pragma unroll
+        for (int k = 0; k < kColumns / 32; ++k) {
+          if (column + 32 * k + lane < C) sum[k] += d * w[32 * k + lane];
+        }
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < kColumns / 32; ++k) {
+      if (column + 32 * k + lane < C) d_in[row * C + column + 32 * k + lane] = sum[k];
+    }
+  }
+}
+
+// d_weight and d_bias: a warp a term.
+__global__ void terms_backward(const float* d_pooled, const int32_t* argmax, const float* in, float* d_weight,
+                               float* d_bias, int B, int C, int V) {
+  const int64_t term = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
+  if (term >= V) return;
+  const int lane = threadIdx.x % 32;
+  for (int column = 0; column < C; column += kColumns) {
+    float sum[kColumns / 32] = {}, bias = 0;
+    for (int begin = 0; begin < B; begin += 32) {
+      const size_t place = size_t(begin + lane) * V + term;
+      const int row = begin + lane < B ? argmax[place] : -1;
+      const float gradient = row >= 0 ? d_pooled[place] : 0.0f;
+      for (unsigned mask = __ballot_sync(kFullWarp, gradient != 0); mask != 0; mask &= mask - 1) {
+        const int from = __ffs(static_cast<int>(mask)) - 1;
+        const float* x = in + size_t(__shfl_sync(kFullWarp, row, from)) * C + column;
+        const float d = __shfl_sync(kFullWarp, gradient, from);
+        bias += d;
+#pragma unroll
+        for (int k = 0; k < kColumns / 32; ++k) {
+          if (column + 32 * k + lane < C) sum[k] += d * x[32 * k + lane];
+        }
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < kColumns / 32; ++k) {
+      if (column + 32 * k + lane < C) d_weight[term * C + column + 32 * k + lane] += sum[k];
+    }
+    if (column == 0 && lane == 0) d_bias[term] += bias;
+  }
+}
+
+void max_backward(const Op& op, const SparseHeadBackward& a, const std::vector<int32_t>& text_of_row) {
+  const size_t places = static_cast<size_t>(a.B) * a.V;
+  auto* terms = op.scratch<int32_t>(places);
+  auto* rows = op.scratch<int32_t>(places);
+  auto* counts = op.scratch<int32_t>(a.B);
+  op.launch(list_terms, a.B, kThreads, 0, a.d_pooled, a.argmax, a.V, terms, rows, counts);
+  op.launch(rows_backward, blocks_of(a.T, kWarps), kThreads, 0, Listed{terms, rows, counts}, a.d_pooled, a.weight,
+            op.uploaded(text_of_row), a.d_in, a.T, a.C, a.V);
+  op.launch(terms_backward, blocks_of(a.V, kWarps), kThreads, 0, a.d_pooled, a.argmax, a.in, a.d_weight, a.d_bias, a.B,
+            a.C, a.V);
+}
+
+// Logits without their bias to their gradients, in place.
+__global__ void logits_backward(float* logits, const float* d_pooled, const float* bias, const int32_t* text_of_row,
+                                int64_t count, int first_term, int terms, int V, HeadPooling pooling) {
+  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= count) return;
+  const int term = first_term + static_cast<int>(i % terms);
+  const float z = logits[i] + bias[term];
+  float gradient = 0;
+  if (z > 0) {
+    gradient = d_pooled[size_t(text_of_row[i / terms]) * V + term] / (1 + z);
+    if (pooling == HeadPooling::kSumLog1p) gradient /= 1 + log1pf(z);
+  }
+  logits[i] = gradient;
+}
+
+void sum_backward(const Op& op, const SparseHeadBackward& a, const std::vector<int32_t>& text_of_row) {
+  constexpr int kTerms = 1024;
+  auto* logits = op.scratch<float>(static_cast<size_t>(a.T) * kTerms);
+  const int32_t* texts = op.uploaded(text_of_row);
+  // Row-major float32 matrices without gaps; the gradients are added to what is there.
+  const auto multiply = [&](bool transpose_a, bool transpose_b, int m, int n, int k, const float* x, int ldx,
+                            const float* y, int ldy, float* out, int ldo, float beta) {
+    op.device().multiply({transpose_a, transpose_b, m, n, k, x, cublas::kFloat32, ldx, y, cublas::kFloat32, ldy, out,
+                          cublas::kFloat32, ldo, beta});
+  };
+  for (int first = 0; first < a.V; first += kTerms) {
+    const int terms = std::min(kTerms, a.V - first);
+    const float* weight = a.weight + size_t(first) * a.C;
+    const int64_t count = int64_t{a.T} * terms;
+    multiply(false, true, a.T, terms, a.C, a.in, a.C, weight, a.C, logits, terms, 0);
+    op.launch(logits_backward, blocks_of(count, kThreads), kThreads, 0, logits, a.d_pooled, a.bias, texts, count, first,
+              terms, a.V, a.pooling);
+    multiply(false, false, a.T, a.C, terms, logits, terms, weight, a.C, a.d_in, a.C, first == 0 ? 0.0f : 1.0f);
+    multiply(true, false, terms, a.C, a.T, logits, terms, a.in, a.C, a.d_weight + size_t(first) * a.C, a.C, 1);
+    add_column_sums(op, logits, a.T, terms, a.d_bias + first);
+  }
+}
+
+}  // namespace
+
+void sparse_head_backward(void* self, const SparseHeadBackward& a) {
+  check(a);
+  if (a.T == 0 || a.C == 0) return;
+  const Op op(self, "sparse_head_backward");
+  if (a.V == 0) return op.device().clear(a.d_in, sizeof(float) * a.T * a.C);
+  std::vector<int32_t> text_of_row;
+  for (int text = 0; text < a.B; ++text) {
+    text_of_row.insert(text_of_row.end(), a.offsets[text + 1] - a.offsets[text], text);
+  }
+  if (a.pooling == HeadPooling::kMax) {
+    max_backward(op, a, text_of_row);
+  } else {
+    sum_backward(op, a, text_of_row);
+  }
+}
+
+}  // namespace fles::cuda

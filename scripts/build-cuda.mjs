@@ -1,0 +1,30 @@
+// Builds the library of the CUDA backend: with nvcc for real devices, into build/Release beside the addon, where it is
+// found; with --emulated for the CPU, which needs no CUDA, into build-cuda-emulated, for the tests.
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fail, requireCompiler, requireTool, root, run } from './tools.mjs';
+
+const emulated = process.argv.includes('--emulated');
+const folder = emulated ? 'build-cuda-emulated' : 'build-cuda';
+
+function configure() {
+  const nvcc = [process.env.CUDACXX, 'nvcc', '/usr/local/cuda/bin/nvcc'].filter(Boolean);
+  const options = emulated
+    ? ['-DFLES_CUDA_EMULATED=ON']
+    : [`-DCMAKE_CUDA_COMPILER=${requireTool('nvcc', nvcc, 'compiles the kernels')}`];
+  return run('cmake', ['-S', 'cuda', '-B', folder, '-DCMAKE_BUILD_TYPE=Release', ...options]);
+}
+
+requireCompiler();
+if (!existsSync(join(root, folder, 'CMakeCache.txt')) && configure() !== 0) {
+  fail('ERR_BUILD the build of the CUDA backend was not configured; the messages above say why');
+}
+const jobs = String(Math.max(1, availableParallelism()));
+if (run('cmake', ['--build', folder, '--parallel', jobs]) !== 0) {
+  fail('ERR_BUILD the CUDA backend did not compile; the messages above say why');
+}
+if (!emulated) {
+  mkdirSync(join(root, 'build/Release'), { recursive: true });
+  copyFileSync(join(root, folder, 'fles-cuda.so'), join(root, 'build/Release/fles-cuda.so'));
+}

@@ -59,6 +59,11 @@ export function fileError(error: unknown, path: string): unknown {
   }
 }
 
+/** Whether an error says that a file could not be read or written. */
+export function isFileError(error: unknown): error is FlesError {
+  return error instanceof FlesError && (error.code === 'ERR_DISK_FULL' || error.code.startsWith('ERR_FILE_'));
+}
+
 /** Errors of sockets and pipes come from system calls too; those that hold them know what they mean. */
 function isFileSystemError(error: unknown): boolean {
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;

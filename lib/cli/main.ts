@@ -17,5 +17,5 @@ process.stderr.on('error', () => {});
 run(process.argv, interrupt.signal).then((code) => {
   process.exitCode = code;
   // What an abort has left pending, such as a connection kept alive, must not hold the process.
-  if (code === EXIT.interrupted) process.exit();
+  if (interrupt.signal.aborted) process.exit();
 });

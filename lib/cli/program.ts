@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { isFileError } from '../errors';
 import { version } from '../version';
 import { dataCommand } from './data-command';
 import { encodeCommand } from './encode';
@@ -28,7 +29,8 @@ export async function run(argv: readonly string[], interrupt: AbortSignal): Prom
   } catch (error) {
     // Commander has printed its message, help or version.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    if (interrupt.aborted) {
+    // Where a file could not be written, what was done is not saved.
+    if (interrupt.aborted && !isFileError(error)) {
       process.stderr.write('interrupted\n');
       return EXIT.interrupted;
     }

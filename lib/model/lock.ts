@@ -1,4 +1,4 @@
-import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,8 +36,7 @@ async function acquire(path: string, signal: AbortSignal | undefined): Promise<v
         if (error.code !== 'EEXIST') throw error;
       });
       if (file) {
-        await file.writeFile(`${hostname()} ${process.pid}`);
-        await file.close();
+        await writeOwner(file, path);
         return;
       }
       if (await isStale(path)) await rm(path, { force: true });
@@ -45,6 +44,18 @@ async function acquire(path: string, signal: AbortSignal | undefined): Promise<v
     }
   } catch (error) {
     throw fileError(error, path);
+  }
+}
+
+/** Without room for the owner there is no lock: an empty one would keep others out for a while. */
+async function writeOwner(file: FileHandle, path: string): Promise<void> {
+  try {
+    await file.writeFile(`${hostname()} ${process.pid}`);
+    await file.close();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await rm(path, { force: true }).catch(() => undefined);
+    throw error;
   }
 }
 

@@ -37,6 +37,22 @@ export async function writeTextFile(path: string, chunks: Iterable<string> | Asy
 }
 
 /**
+ * Appends to the open file `path`. What a failed write has put there is cut off again: the file ends as it did.
+ *
+ * Throws `ERR_FILE_*` and `ERR_DISK_FULL` naming the path.
+ */
+export async function appendWhole(file: FileHandle, data: string | Uint8Array, path: string): Promise<void> {
+  let size: number | undefined;
+  try {
+    size = (await file.stat()).size;
+    await file.appendFile(data);
+  } catch (error) {
+    if (size !== undefined) await file.truncate(size).catch(() => undefined);
+    throw fileError(error, path);
+  }
+}
+
+/**
  * What `fileError` makes of the failure to write `path`, also when it came under the name of a temporary file beside it.
  * A directory that is there and yet answers "does not exist", as /proc does, takes no files.
  */

@@ -49,7 +49,7 @@ export async function saveCheckpoint(
     await syncDirectory(directory);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    throw error instanceof FlesError ? error : await outputError(error, target);
+    throw error instanceof FlesError ? renamed(error, temporary, target) : await outputError(error, target);
   }
   for (const older of (await checkpointNames(directory)).slice(keep)) {
     await rm(join(directory, older), { recursive: true, force: true });
@@ -112,6 +112,11 @@ async function readCheckpoint<T>(directory: string): Promise<Checkpoint<T>> {
   const { size } = await stat(statePath);
   if (size !== value.stateBytes) throw damaged(`says ${STATE_FILE} has ${value.stateBytes} bytes, it has ${size}`);
   return { step: value.step as number, content: value.content as T, state: { path: statePath, tensors } };
+}
+
+/** An error that speaks of the checkpoint under its own name, not under one that is gone. */
+function renamed({ code, message, cause }: FlesError, temporary: string, target: string): FlesError {
+  return new FlesError(code, message.replaceAll(temporary, target), { cause });
 }
 
 /** Names of the checkpoints, the latest first. */

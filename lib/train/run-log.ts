@@ -2,7 +2,7 @@ import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError } from '../errors';
 import { readLines } from '../text/lines';
-import { writeTextFile } from '../text/output-file';
+import { appendWhole, writeTextFile } from '../text/output-file';
 import type { ClfrDecision, Lambdas } from './clfr';
 import type { TrainConfig } from './config';
 import { EVENT_FILE_PREFIX, TensorBoardWriter } from './tensorboard';
@@ -73,7 +73,7 @@ export class RunLog {
 
   /**
    * @param step the checkpoint that the run goes on from; 0 begins a new log
-   * @throws FlesError `ERR_FILE_*`
+   * @throws FlesError `ERR_FILE_*`, `ERR_DISK_FULL`; the log that was there stays
    */
   static async open(directory: string, step: number): Promise<RunLog> {
     const path = join(directory, METRICS_FILE);
@@ -82,26 +82,32 @@ export class RunLog {
       path,
       kept.map((line) => `${JSON.stringify(line)}\n`),
     );
-    for (const name of await readdir(directory)) {
-      if (name.startsWith(EVENT_FILE_PREFIX)) await rm(join(directory, name));
-    }
     const events = await TensorBoardWriter.create(directory);
-    for (const line of kept) await addEvent(events, line);
-    const file = await open(path, 'a').catch((error) => {
+    try {
+      for (const line of kept) await addEvent(events, line);
+      // Those of earlier runs go when there is room for this one.
+      for (const name of await readdir(directory)) {
+        const other = join(directory, name);
+        if (name.startsWith(EVENT_FILE_PREFIX) && other !== events.path) await rm(other);
+      }
+      return new RunLog(path, await open(path, 'a'), events);
+    } catch (error) {
+      await events.discard();
       throw fileError(error, path);
-    });
-    return new RunLog(path, file, events);
+    }
   }
 
+  /** Adds a line whole or not at all. Throws `ERR_FILE_*`, `ERR_DISK_FULL`. */
   async write(line: LogLine): Promise<void> {
-    await this.file.appendFile(`${JSON.stringify(line)}\n`).catch((error) => {
-      throw fileError(error, this.path);
-    });
+    await appendWhole(this.file, `${JSON.stringify(line)}\n`, this.path);
     await addEvent(this.events, line);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.file.close(), this.events.close()]);
+    const file = this.file.close().catch((error) => {
+      throw fileError(error, this.path);
+    });
+    await Promise.all([file, this.events.close()]);
   }
 }
 

@@ -1,7 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileError } from '../errors';
+import { appendWhole } from '../text/output-file';
 
 /**
  * Scalars in the event files that TensorBoard reads: records (length, its checksum, data, checksum of the data), each one an Event in
@@ -11,7 +12,7 @@ import { fileError } from '../errors';
  */
 export class TensorBoardWriter {
   private constructor(
-    private readonly path: string,
+    readonly path: string,
     private readonly file: FileHandle,
   ) {}
 
@@ -19,12 +20,16 @@ export class TensorBoardWriter {
   static async create(directory: string): Promise<TensorBoardWriter> {
     const seconds = Date.now() / 1000;
     const path = join(directory, `${EVENT_FILE_PREFIX}.${Math.floor(seconds)}.${hostname()}.${process.pid}.0`);
+    const file = await open(path, 'w').catch((error) => {
+      throw fileError(error, path);
+    });
+    const writer = new TensorBoardWriter(path, file);
     try {
-      const writer = new TensorBoardWriter(path, await open(path, 'w'));
       await writer.write([double(1, seconds), bytes(3, Buffer.from('brain.Event:2'))]);
       return writer;
     } catch (error) {
-      throw fileError(error, path);
+      await writer.discard();
+      throw error;
     }
   }
 
@@ -41,15 +46,19 @@ export class TensorBoardWriter {
   }
 
   async close(): Promise<void> {
-    await this.file.close();
+    await this.file.close().catch((error) => {
+      throw fileError(error, this.path);
+    });
+  }
+
+  /** Closes and removes a file that could not be begun. */
+  async discard(): Promise<void> {
+    await this.file.close().catch(() => undefined);
+    await rm(this.path, { force: true }).catch(() => undefined);
   }
 
   private async write(fields: Buffer[]): Promise<void> {
-    try {
-      await this.file.appendFile(record(Buffer.concat(fields)));
-    } catch (error) {
-      throw fileError(error, this.path);
-    }
+    await appendWhole(this.file, record(Buffer.concat(fields)), this.path);
   }
 }
 

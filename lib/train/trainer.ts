@@ -53,8 +53,8 @@ export class Trainer {
   }
 
   /**
-   * Runs to the end, or until `signal` aborts: then a checkpoint is saved and the signal's reason thrown. The same run resumed
-   * ends with the same bits as one that never stopped.
+   * Runs to the end, or until `signal` aborts: then a checkpoint is saved and the signal's reason thrown, or what kept the
+   * checkpoint from being saved. The same run resumed ends with the same bits as one that never stopped.
    *
    * @throws FlesError `ERR_OUTPUT_EXISTS`, `ERR_OUTPUT_BUSY`, `ERR_RESUME_MISMATCH`, `ERR_CHECKPOINT_DAMAGED`, `ERR_CONFIG_CONFLICT`,
    *   `ERR_LOSS_NOT_FINITE`, `ERR_GRADIENT_VANISHED`, `ERR_DISK_FULL`; what reading models and data throws. docs/training.md
@@ -120,8 +120,7 @@ export class Trainer {
       return await run.run();
     } finally {
       trainer?.dispose();
-      await log?.close();
-      await task.close();
+      await Promise.all([log?.close(), task.close()]);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { FlesError, fileError } from '../errors';
+import { FlesError, fileError, isFileError } from '../errors';
 import type { ModelSpec } from '../model/spec';
 import { cancellable, type NativeTrainer, type NativeUpdate } from '../native';
 import { version } from '../version';
@@ -83,9 +83,10 @@ export class TrainingRun {
   readonly #steps: number;
   readonly #clfr: Clfr;
   #content: RunContent;
-  /** Steps done, and those that the last checkpoint has. */
+  /** Steps done, those that the last checkpoint has, and the one that is under way or was last. */
   #step: number;
   #saved: number;
+  #under: number;
   #stepSeconds: number | undefined;
   #memory: TrainResult['memory'] = null;
 
@@ -96,7 +97,7 @@ export class TrainingRun {
     const { stepsPerEpoch } = task;
     this.#steps = config.steps ?? Math.max(1, Math.round(config.epochs * stepsPerEpoch));
     this.#clfr = createClfr(config.clfr, { steps: this.#steps, stepsPerEpoch });
-    this.#step = this.#saved = checkpoint?.step ?? 0;
+    this.#step = this.#saved = this.#under = checkpoint?.step ?? 0;
     this.#content = checkpoint?.content ?? {
       config,
       updates: 0,
@@ -123,15 +124,15 @@ export class TrainingRun {
       config,
       fles: version,
     } as const;
-    await log.write(run);
+    let report: string;
     try {
+      await log.write(run);
       while (this.#step < this.#steps) await this.#next();
+      await this.#writeModel(output);
+      report = await this.#writeReport();
     } catch (error) {
-      await this.#saveInterrupted(error);
-      throw this.#explained(error);
+      throw this.#explained(await this.#saveInterrupted(error));
     }
-    await this.#writeModel(output);
-    const report = await this.#writeReport();
     return {
       output,
       report,
@@ -154,6 +155,7 @@ export class TrainingRun {
     const { config, task, trainer, log } = this.#parts;
     const { signal } = this.#callbacks;
     const step = this.#step + 1;
+    this.#under = step;
     const update = updateOf(config, step, this.#steps);
     const lambda = this.#lambdas(step);
     const begin = performance.now();
@@ -313,13 +315,22 @@ export class TrainingRun {
     return path;
   }
 
-  /** An interrupted run keeps what it has done; after an error the checkpoint there is counts. */
-  async #saveInterrupted(error: unknown): Promise<void> {
-    if (!this.#callbacks.signal?.aborted || error instanceof FlesError || this.#step === this.#saved) return;
-    await this.#save();
-    // After a few steps there may be nothing to draw yet.
-    await this.#writeReport().catch(() => undefined);
-    await this.note(`stopped behind step ${this.#step}; the checkpoint there is what --resume goes on from`);
+  /**
+   * An interrupted run keeps what it has done; after an error the checkpoint there is counts. Gives what the run ends with: the
+   * error, or the one that kept the checkpoint from being saved.
+   */
+  async #saveInterrupted(error: unknown): Promise<unknown> {
+    if (!this.#callbacks.signal?.aborted || error instanceof FlesError || this.#step === this.#saved) return error;
+    this.#under = this.#step;
+    try {
+      await this.#save();
+      // After a few steps there may be nothing to draw yet.
+      await this.#writeReport().catch(() => undefined);
+      await this.note(`stopped behind step ${this.#step}; the checkpoint there is what --resume goes on from`);
+    } catch (failure) {
+      return failure;
+    }
+    return error;
   }
 
   /** The error with the step it came at and what is left of the run. */
@@ -331,12 +342,13 @@ export class TrainingRun {
       ERR_GRADIENT_VANISHED:
         'lower loss.flops.documents and loss.flops.queries, raise loss.antiCollapse.weight, or start anew',
     };
-    if (!(code in advice) && code !== 'ERR_DISK_FULL') return error;
-    const rest = this.#saved > 0 ? `the checkpoint of step ${this.#saved} is whole` : 'there is no checkpoint yet';
-    const step = message.startsWith('step ') ? '' : `step ${this.#step + 1}: `;
-    return new FlesError(code, `${step}${message}; ${rest}${advice[code] ? `; ${advice[code]}` : ''}`, {
-      cause: error,
-    });
+    const ofFile = isFileError(error);
+    if (!(code in advice) && !ofFile) return error;
+    const saved = this.#saved > 0;
+    const rest = saved ? `the checkpoint of step ${this.#saved} is whole` : 'there is no checkpoint yet';
+    const next = ofFile ? `--resume ${saved ? 'goes on from it' : 'begins anew'}` : advice[code];
+    const step = message.startsWith('step ') ? '' : `step ${this.#under}: `;
+    return new FlesError(code, `${step}${message}; ${rest}; ${next}`, { cause: error });
   }
 
   #report(

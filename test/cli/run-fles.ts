@@ -24,6 +24,8 @@ interface RunOptions {
   env?: Record<string, string>;
   /** User to run as; only root may name another. */
   uid?: number;
+  /** A command that runs the one behind it; empty without. */
+  under?: readonly string[];
   /** Called once, when the command first reports progress. */
   onProgress?(child: ChildProcess): void;
 }
@@ -32,7 +34,8 @@ interface RunOptions {
 export async function fles(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   // One thread: the tests share the processors.
   const env = { ...process.env, FLES_NUM_THREADS: '1', ...options.env };
-  const child = spawn(process.execPath, [cli, ...args], { env, uid: options.uid });
+  const [program, ...rest] = [...(options.under ?? []), process.execPath, cli, ...args];
+  const child = spawn(program!, rest, { env, uid: options.uid });
   child.stdin.on('error', () => {}); // a command that fails early does not read it
   child.stdin.end(options.input ?? '');
   let stdout = '';
@@ -41,8 +44,9 @@ export async function fles(args: readonly string[], options: RunOptions = {}): P
     stdout += text;
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (stderr === '') options.onProgress?.(child);
+    const first = !stderr.includes('{"progress"');
     stderr += text;
+    if (first && stderr.includes('{"progress"')) options.onProgress?.(child);
   });
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, stdout, stderr };

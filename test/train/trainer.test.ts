@@ -265,7 +265,9 @@ describe('what goes wrong', () => {
     const onSave = (path: string) => {
       if (++saves === 2) throw new FlesError('ERR_DISK_FULL', `no space left while writing ${path}`);
     };
-    expect(await rejection({ onSave })).toMatch(/^ERR_DISK_FULL .*; the checkpoint of step 5 is whole$/);
+    expect(await rejection({ onSave })).toMatch(
+      /^ERR_DISK_FULL step 10: .*; the checkpoint of step 5 is whole; --resume goes on from it$/,
+    );
     expect(await checkpoints()).toEqual(['step-00000005']);
   });
 

@@ -122,7 +122,7 @@ void Block::fail(const char* format, ...) {
 void Block::fault(int signal, const void* address) {
   error_code_ = cudaErrorIllegalAddress;
   if (signal == SIGFPE) fail("an integer is divided by zero");
-  fail("there is no memory at %p, or the access is not aligned", address);
+  fail("there is no memory at 0x%zx, or the access is not aligned", reinterpret_cast<uintptr_t>(address));
 }
 
 // All fibers stay where they are, for ever; only main goes on.

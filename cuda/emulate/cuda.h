@@ -1,11 +1,12 @@
 // CUDA for kernels and host code that a C++ compiler compiles: they run on the CPU.
 //
-//   - A block's threads are fibers on one thread of the operating system; blocks are spread over several. A CUDA thread
-//     runs until it comes to a collective (a barrier, __syncwarp, a shuffle, a vote, an mma).
+//   - A block's threads are fibers on one thread of the operating system; blocks are spread over several. A CUDA
+//     thread runs until it comes to a collective (a barrier, __syncwarp, a shuffle, a vote, an mma).
 //   - A warp collective is executed by its last lane on behalf of all lanes of the mask.
-//   - What CUDA leaves undefined is an error (cudaErrorLaunchFailure and a line on stderr) or gives NaN.
-//   - Built with AddressSanitizer, UBSan or ThreadSanitizer, kernels are checked as any C++ is: shared memory and
-//   device
+//   - What CUDA leaves undefined gives NaN or is an error: cudaErrorLaunchFailure or cudaErrorIllegalAddress, and a
+//     line on stderr. As on a device, everything fails after that.
+//   - The host API may be called from any thread. One lock is held while it works, also while kernels run.
+//   - Built with AddressSanitizer, UBSan or ThreadSanitizer, kernels are checked as any C++ is: shared and device
 //     memory have red zones, and CUDA threads race as threads do. For ThreadSanitizer, which needs clang, this folder
 //     is compiled without -fsanitize=thread and with -DFLES_EMULATE_TSAN=1: the engine runs on all fibers.
 //

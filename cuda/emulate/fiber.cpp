@@ -105,7 +105,8 @@ void Stacks::give_back(Stack* stack) {
 void Stacks::take_all_back() {
   if (kThreadSanitizer) {  // this is what clears its memory of accesses
     constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    mmap(memory_, used_ * kStackBytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+    const size_t bytes = used_ * kStackBytes;
+    if (mmap(memory_, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) == MAP_FAILED) std::abort();
   }
   free_count_ = 0;
   while (free_count_ < used_) {
@@ -129,7 +130,7 @@ void prepare(Context& context, Stack* stack, void (*entry)()) {
   at[11] = reinterpret_cast<void*>(entry);  // x30, where `ret` goes
 #endif
   context = {};
-  context.stack_pointer = at;
+  context.stack_pointer = static_cast<void*>(at);
   context.stack = stack;
 }
 

@@ -56,9 +56,9 @@ struct Rows {
   const void** rows;
 };
 
-// The registers of a lane: D (16, 8), A (16, K), B (K, 8), as the PTX ISA deals them out to lane i with g = i / 4, t =
-// i % 4. A register of A is of row g or g + 8 and of the first or the second half of the columns; one of B is of column
-// g.
+// The registers of a lane of D (16, 8), A (16, K) and B (K, 8), dealt out as in the PTX ISA: to lane i with g = i / 4
+// and t = i % 4. A register of A is of row g or g + 8, and of the first or the second half of the columns; one of B is
+// of column g.
 template <class Sum>
 struct Fragments {
   Sum* d;

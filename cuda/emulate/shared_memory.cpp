@@ -53,7 +53,7 @@ bool SharedMemory::end_block() {
   if (kThreadSanitizer) {
     // Mapped anew, so that accesses of the next block are not taken for accesses to the same objects.
     constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    mmap(arena_, kArena, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+    if (mmap(arena_, kArena, PROT_READ | PROT_WRITE, kFlags, -1, 0) == MAP_FAILED) std::abort();
   }
   return all;
 }

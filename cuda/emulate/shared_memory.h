@@ -8,7 +8,8 @@ constexpr size_t kSharedBytes = size_t{48} << 10;        // without cudaFuncSetA
 constexpr size_t kSharedBytesOptIn = size_t{163} << 10;  // with it: an A100's, which is less than an H100's
 
 // Every variable has the alignment that it was declared with and no better: its address is `align` modulo 2 `align`, so
-// that UBSan sees an access that needs more. It starts as NaN. For AddressSanitizer there are red zones around it.
+// that UBSan sees an access that needs more. It starts as NaN. Around it are red zones: AddressSanitizer guards them,
+// and without it writes behind a variable are found when the block has ended.
 class SharedMemory {
  public:
   SharedMemory();

@@ -53,7 +53,7 @@ void Block::start_on_fresh_stack(Context& from, Thread* thread, bool ends) {
 // Runs threads on this stack, until one is to go on that has a stack of its own, or none may run: then all are done, or
 // the block is in a deadlock, and main finds out which.
 void Block::run_threads(Thread* first) {
-  bool used = false;  // this stack, by a thread that has finished
+  [[maybe_unused]] bool used = false;  // this stack, by a thread that has finished
   for (Thread* thread = first == nullptr ? next() : first;; thread = next()) {
     Context abandoned;
     if (thread == nullptr) {

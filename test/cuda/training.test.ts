@@ -1,11 +1,11 @@
-import {describe, expect, test} from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import type {NativeTrainerOptions} from '../../lib/native';
-import {backends} from '../support/native-ops';
-import {createTrainer, distance, norm, readTrainingFixture, weightsOf} from '../train/training-fixture';
+import type { NativeTrainerOptions } from '../../lib/native';
+import { backends } from '../support/native-ops';
+import { createTrainer, distance, norm, readTrainingFixture, weightsOf } from '../train/training-fixture';
 
 const fixture = await readTrainingFixture('bert');
-const {objective, update} = fixture.steps;
+const { objective, update } = fixture.steps;
 
 async function train(device: string, options: Partial<NativeTrainerOptions>) {
   const trainer = await createTrainer(fixture, options, device);
@@ -13,7 +13,7 @@ async function train(device: string, options: Partial<NativeTrainerOptions>) {
   for (let i = 0; i < 20; i++) losses.push((await trainer.step(fixture.batch, objective, update)).loss);
   const weights = await weightsOf(trainer);
   trainer.dispose();
-  return {losses, weights};
+  return { losses, weights };
 }
 
 describe('twenty steps on cuda', () => {
@@ -27,20 +27,20 @@ describe('twenty steps on cuda', () => {
     ['float32', 1e-4],
     ['bfloat16', 2e-2],
   ] as const)('are those of the CPU in %s within %s', async (dtype, tolerance) => {
-    const options = {dtype, dropout: 0.1, attentionDropout: 0.1, microBatchTokens: 30};
+    const options = { dtype, dropout: 0.1, attentionDropout: 0.1, microBatchTokens: 30 };
     const [expected, actual] = [await train('cpu', options), await train('cuda', options)];
     for (const [i, loss] of expected.losses.entries()) {
       expect(Math.abs(actual.losses[i]! - loss)).toBeLessThanOrEqual(tolerance * Math.abs(loss));
     }
     for (const [name, values] of actual.weights) {
-      if (name.endsWith('key.bias')) continue;  // their gradient is rounding alone
+      if (name.endsWith('key.bias')) continue; // their gradient is rounding alone
       const reference = expected.weights.get(name)!;
       expect(distance(values, reference), name).toBeLessThanOrEqual(tolerance * norm(reference));
     }
   });
 
   test('give the same bits every time', async () => {
-    const options = {dropout: 0.1, attentionDropout: 0.1};
+    const options = { dropout: 0.1, attentionDropout: 0.1 };
     expect(await train('cuda', options)).toEqual(await train('cuda', options));
   });
 });

@@ -16,6 +16,15 @@ export const devices: string[] = [
   ...backends.filter((name) => name !== 'cpu'),
 ];
 
+/**
+ * Whether a row has the same bits whatever is beside it. cuBLAS, which the emulator does not use, chooses how it sums by the
+ * size of the whole product.
+ */
+export function rowsStandAlone(device: string): boolean {
+  const cuda = native.platform().backends.find(({ name }) => name === 'cuda');
+  return !device.startsWith('cuda') || !!cuda?.description.startsWith('emulated');
+}
+
 /** Rounds every intermediate result of a reference: not at all for the exact one, `Math.fround` for a plain float32 one. */
 export type Round = (x: number) => number;
 

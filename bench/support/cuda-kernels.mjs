@@ -1,0 +1,318 @@
+// What each op launches on a CUDA device, and what each launch has to do, as cuda/*.cu has it: bytes of memory, bytes
+// through the L2 cache and shared memory where they may bound it, instructions of warps, and operations.
+//
+// Matrices that pass from one kernel to the next are taken to come from memory. Instructions are counted in the SASS of
+// sm_80 along the path that BERT-base takes; ARITHMETIC and the constants below say what they are.
+import { CACHE_CYCLES, MEMORY_CYCLES } from './roofline-model.mjs';
+
+const FLOAT = 4;
+const div = (count, size) => Math.ceil(count / size);
+const sum = (values) => values.reduce((total, one) => total + one, 0);
+const bytesOf = { float32: 4, bfloat16: 2, int8: 1 };
+/** Products of float32 are TF32 unless FLES_TF32 is 0. */
+const unitOf = { float32: 'tf32', bfloat16: 'bf16', int8: 'int8' };
+const nameOf = { float32: 'Tf32', bfloat16: 'Bfloat16', int8: 'Int8' };
+
+/** A kernel over so many values, a thread each, `instructions` a warp. */
+const elementwise = (kernel, count, bytes, instructions = 20) => ({
+  kernel,
+  dram: bytes,
+  issue: div(count, 32) * instructions,
+  blocks: div(count, 256),
+});
+const copy = (bytes) => ({ kernel: 'copy', dram: 2 * bytes });
+
+const product = (m, n, k, unit, { from, more = 0 }) => ({
+  kernel: `cuBLAS ${unit === 'fp32' ? 'float32' : unit}`,
+  cublas: true,
+  dram: from * k * (m + n) + FLOAT * m * n + more,
+  [unit]: 2 * m * n * k,
+});
+
+const columnSums = (T, N) => {
+  const ranges = div(T, 64);
+  const columns = div(N, 128);
+  return [
+    // A thread goes down 64 rows, four at a time.
+    {
+      ...elementwise('column_sums/sum_ranges', T * N, FLOAT * T * N, 6),
+      blocks: columns * ranges,
+      cycles: Math.min(T, 64) * (MEMORY_CYCLES / 4),
+    },
+    { kernel: 'column_sums/add_parts', dram: FLOAT * ranges * N, blocks: columns, cycles: ranges * (CACHE_CYCLES / 4) },
+  ];
+};
+const orderedSum = (kernel, parts) => ({
+  kernel,
+  dram: 8 * parts,
+  blocks: 1,
+  cycles: MEMORY_CYCLES * (1 + parts / 1024),
+});
+
+const converter = {
+  float32: 'operand/convert<float>',
+  bfloat16: 'operand/convert<__nv_bfloat16>',
+  int8: 'operand/convert_int8',
+};
+
+/** A float32 matrix as products of a type read it: nothing to do for float32. */
+function converted(type, rows, K) {
+  if (type === 'float32') return [];
+  return [elementwise(converter[type], rows * K, rows * K * (FLOAT + bytesOf[type]), type === 'int8' ? 20 : 8)];
+}
+
+/** Scratch of that copy. */
+export function convertedBytes(type, rows, K) {
+  if (type === 'float32') return 0;
+  const values = rows * K * bytesOf[type];
+  return type === 'int8' ? Math.ceil(values / 256) * 256 + FLOAT * rows : values;
+}
+
+/**
+ * Of the head's tile of 128 tokens, 128 terms and 64 bytes of the inner dimension: instructions of one of its 8 warps, and
+ * bytes that all of them read of shared memory, 4 or 16 a lane, after 16,384 were written there.
+ */
+const HEAD = {
+  float32: { instructions: 340, sharedBytes: 8 * 48 * 128 },
+  bfloat16: { instructions: 220, sharedBytes: 8 * 12 * 512 },
+  int8: { instructions: 200, sharedBytes: 8 * 12 * 512 },
+};
+const HEAD_TEXTS = 512; // tokens of a group of texts
+
+/** Tiles of 128 tokens, in groups of whole texts. */
+function headGroups(lengths) {
+  const groups = [];
+  for (const length of lengths) {
+    if (groups.length > 0 && groups.at(-1) + length <= HEAD_TEXTS) groups[groups.length - 1] += length;
+    else groups.push(length);
+  }
+  return { count: groups.length, tiles: sum(groups.map((tokens) => div(tokens, 128))) };
+}
+
+/** Of a tile of 64 own and 64 other rows in one head of 64 columns: instructions of one of its 4 warps without dropout and
+ * with it, products, and bytes of shared memory; reading the second factor by rows meets every bank twice. */
+const ATTENTION = {
+  'attention/attend<Tf32, 64>': { products: 2, plain: 3350, dropped: 4360, sharedBytes: 2300 * 128 },
+  'attention_backward/backward<Tf32, 64, false>': { products: 3, plain: 4000, dropped: 5000, sharedBytes: 3500 * 128 },
+  'attention_backward/backward<Tf32, 64, true>': { products: 4, plain: 5300, dropped: 7360, sharedBytes: 4900 * 128 },
+};
+
+function attentionTiles(kernel, { lengths, H, C, dropout }, bytes) {
+  const tiles = lengths.map((length) => div(length, 64));
+  const pairs = sum(tiles.map((count) => count * count)) * H;
+  const { products, plain, dropped, sharedBytes } = ATTENTION[kernel];
+  const instructions = dropout ? dropped : plain;
+  return {
+    kernel,
+    dram: bytes,
+    tf32: products * 2 * 64 * 64 * (C / H) * pairs,
+    issue: 4 * instructions * pairs,
+    shared: sharedBytes * pairs,
+    blocks: sum(tiles) * H,
+  };
+}
+
+const KERNELS = {
+  upload: ({ bytes }) => [copy(bytes)],
+  download: () => [{ ...copy(4), waits: true }],
+  clear: ({ bytes }) => [{ kernel: 'clear', dram: bytes }],
+  // The rows are copied, and the copy is converted.
+  pack_rows: ({ N, K, type }) => [
+    copy(FLOAT * N * K),
+    elementwise(converter[type], N * K, N * K * (FLOAT + bytesOf[type]), 8),
+  ],
+  embedding: ({ T, C, keepsSum }) => [elementwise('embedding/embed', T * C, FLOAT * T * C * (keepsSum ? 3 : 2), 30)],
+  layernorm: ({ T, C }) => [elementwise('layernorm/layernorm_rows', T * C, FLOAT * T * C * 2, 16)],
+  layernorm_backward: ({ T, C }) => [
+    elementwise('layernorm_backward/layernorm_gradients', T * C, FLOAT * T * C * (3 + 2 / 16), 40),
+    ...columnSums(div(T, 16), C),
+    ...columnSums(div(T, 16), C),
+  ],
+  // A division of 64-bit numbers finds row and column of each value.
+  linear: ({ T, N, K, type, residual, activation }) => [
+    ...converted(type, T, K),
+    product(T, N, K, unitOf[type], { from: bytesOf[type] }),
+    elementwise(
+      `linear/finish<${type === 'int8' ? 'int' : 'float'}>`,
+      T * N,
+      FLOAT * T * N * (residual ? 3 : 2),
+      activation ? 110 : 78,
+    ),
+  ],
+  linear_backward: ({ T, N, K, type }) => [
+    ...converted(type, T, N),
+    ...converted(type, N, K),
+    product(T, K, N, unitOf[type], { from: bytesOf[type] }),
+    ...converted(type, T, K),
+    product(N, K, T, unitOf[type], { from: bytesOf[type], more: FLOAT * N * K }),
+    ...columnSums(T, N),
+  ],
+  attention: (a) => [
+    copy(8 * sum(a.lengths.map((length) => div(length, 64)))), // its list of tiles
+    attentionTiles('attention/attend<Tf32, 64>', a, FLOAT * a.T * a.C * 4),
+  ],
+  attention_backward: (a) => [
+    elementwise('attention_backward/inner_products', a.T * a.C, FLOAT * a.T * a.C * 2, 14),
+    copy(8 * sum(a.lengths.map((length) => div(length, 64)))),
+    attentionTiles('attention_backward/backward<Tf32, 64, false>', a, FLOAT * a.T * a.C * 5),
+    attentionTiles('attention_backward/backward<Tf32, 64, true>', a, FLOAT * a.T * a.C * 6),
+  ],
+  dropout: ({ T, C, residual, draws }) => [
+    elementwise('dropout/drop', T * C, FLOAT * T * C * (residual ? 3 : 2), draws ? 44 : 32),
+  ],
+  activation: ({ T, N }) => [elementwise('activation/activate_values', T * N, FLOAT * T * N * 2, 40)],
+  activation_backward: ({ T, N }) => [
+    elementwise('activation_backward/activation_gradients', T * N, FLOAT * T * N * 3, 60),
+  ],
+  sparse_head: ({ lengths, B, T, C, V, type, argmax }) => {
+    const { count, tiles } = headGroups(lengths);
+    const columns = div(V, 128);
+    const chunks = div(C * bytesOf[type], 64) * tiles * columns;
+    const { instructions, sharedBytes } = HEAD[type];
+    return [
+      copy(4), // how many terms were computed
+      ...converted(type, T, C),
+      copy(4 * count),
+      {
+        kernel: `sparse_head/head<${nameOf[type]}>`,
+        dram: bytesOf[type] * C * (T + V) + FLOAT * B * V * (argmax ? 2 : 1),
+        l2: 16_384 * chunks,
+        shared: (sharedBytes + 16_384) * chunks,
+        issue: 8 * instructions * chunks,
+        [unitOf[type]]: 2 * 128 * 128 * tiles * columns * C,
+        blocks: count * columns,
+      },
+    ];
+  },
+  // Every warp of a row reads the rows of its text's list once for each 256 columns.
+  sparse_head_backward: ({ B, T, C, V, activeTerms }) => {
+    const pairs = B * activeTerms;
+    const passes = div(C, 256);
+    const scans = T * div(activeTerms, 32) * passes;
+    return [
+      {
+        kernel: 'sparse_head_backward/list_terms',
+        dram: FLOAT * B * V * 2 + 8 * pairs,
+        blocks: B,
+        cycles: (V / 256) * MEMORY_CYCLES,
+      },
+      copy(4 * T),
+      {
+        kernel: 'sparse_head_backward/rows_backward',
+        dram: FLOAT * C * (T + Math.min(V, pairs)),
+        l2: FLOAT * pairs * C + 128 * scans,
+        issue: 12 * scans + 30 * passes * pairs,
+        blocks: div(T, 8),
+        cycles: passes * (div(activeTerms, 32) * CACHE_CYCLES + ((activeTerms * B) / T) * MEMORY_CYCLES),
+      },
+      {
+        kernel: 'sparse_head_backward/terms_backward',
+        dram: FLOAT * (2 * C * V + 2 * B * V + T * C),
+        l2: FLOAT * pairs * C + 2 * 32 * B * V,
+        issue: 30 * passes * V * div(B, 32) + 30 * passes * pairs,
+        blocks: div(V, 8),
+        cycles: passes * (div(B, 32) * MEMORY_CYCLES + (pairs / V) * CACHE_CYCLES),
+      },
+    ];
+  },
+  topk_threshold: ({ B, V, keptTerms }) => [
+    {
+      kernel: 'topk_threshold/keep_weights',
+      dram: FLOAT * B * V + 8 * B * keptTerms,
+      blocks: B,
+      issue: (B * V * 2 * 40) / 32,
+      cycles: 2 * (V / 256 / 2) * MEMORY_CYCLES,
+    },
+  ],
+  sparse_weights: ({ B, V }) => [
+    { kernel: 'clear', dram: 4 * B },
+    { kernel: 'clear', dram: 4 * V },
+    { ...elementwise('sparse_weights/weigh', B * V, FLOAT * B * V * 2, 40), cycles: div(B, 16) * MEMORY_CYCLES },
+  ],
+  sparse_weights_backward: ({ B, V }) => [
+    {
+      ...elementwise('sparse_weights_backward/weight_gradients', B * V, FLOAT * B * V * 4, 30),
+      cycles: 2 * div(B, 16) * MEMORY_CYCLES,
+    },
+    orderedSum('sparse_weights_backward/ordered_sum', div(V, 256) * Math.min(B, 16)),
+  ],
+  scores: ({ Q, D, V }) => [
+    ...[Q, D].map((B) => ({
+      kernel: 'scores/square_rows',
+      dram: FLOAT * B * V,
+      blocks: B,
+      cycles: (V / 256 / 4) * MEMORY_CYCLES,
+    })),
+    product(Q, D, V, 'fp32', { from: FLOAT }),
+  ],
+  scores_backward: ({ Q, D, V }) =>
+    [
+      [Q, D],
+      [D, Q],
+    ].flatMap(([rows, others]) => [
+      elementwise('scores_backward/square_gradients', rows * V, FLOAT * rows * V * 2),
+      product(rows, V, others, 'fp32', { from: FLOAT, more: FLOAT * rows * V }),
+    ]),
+  flops: ({ B, V }) => [
+    { kernel: 'flops/regularize', dram: FLOAT * B * V * 2, blocks: div(V, 128), cycles: div(B, 8) * MEMORY_CYCLES },
+    orderedSum('flops/ordered_sum', div(V, 128)),
+  ],
+  anti_collapse: ({ B, V }) => [
+    { kernel: 'anti_collapse/lift_rows', dram: FLOAT * B * V, blocks: B, cycles: (V / 256 / 4) * MEMORY_CYCLES },
+    orderedSum('anti_collapse/ordered_sum', B),
+    orderedSum('anti_collapse/ordered_sum', B),
+  ],
+  embedding_backward: ({ B, T, C, lengths }) => [
+    { kernel: 'embedding_backward/sort_chunks', dram: 12 * T, blocks: div(T, 1024), cycles: 55 * 200 },
+    {
+      kernel: 'embedding_backward/merge_chunks',
+      dram: 16 * T,
+      blocks: div(T, 256),
+      cycles: div(T, 1024) * 10 * CACHE_CYCLES,
+    },
+    // A word of every text, such as [CLS], is the longest sum.
+    {
+      kernel: 'embedding_backward/add_words',
+      dram: FLOAT * T * C * 2,
+      blocks: T * div(C, 128),
+      cycles: (B / 8) * MEMORY_CYCLES,
+    },
+    { kernel: 'embedding_backward/add_positions', dram: FLOAT * T * C, cycles: (B / 8) * MEMORY_CYCLES },
+    ...columnSums(Math.max(...lengths), C),
+  ],
+  square_sum: ({ count }) => [
+    { ...elementwise('square_sum/square_parts', count, FLOAT * count, 8), blocks: Math.min(1024, div(count, 2048)) },
+    orderedSum('square_sum/ordered_sum', 1024),
+  ],
+  adamw: ({ count }) => [elementwise('adamw/update', count, FLOAT * count * 7, 50), elementwise('adamw/update', 1, 0)],
+};
+
+/** The launches of ops, each with the op's phase and name; `budgetOf(kernel)`: its resident blocks and occupancy. */
+export function launchesOf(ops, budgetOf = () => ({})) {
+  return ops.flatMap(({ phase, op, ...values }) =>
+    KERNELS[op](values).map((launch) => ({ phase, op, ...budgetOf(launch.kernel), ...launch })),
+  );
+}
+
+/** Bytes of scratch memory that the head's two directions take beside what they return: {buffer: bytes}. */
+export function headScratch({ B, T, C, V, type, groups }) {
+  return {
+    forward: {
+      'rows of the input in the type of the product': convertedBytes(type, T, C),
+      'groups of texts': 4 * (groups + 1),
+    },
+    backward: {
+      'terms with a gradient': 4 * B * V,
+      'their rows': 4 * B * V,
+      'how many there are': 4 * B,
+      'text of each row': 4 * T,
+    },
+    backwardOfSums: {
+      'logits of 1,024 terms': 4 * T * 1024,
+      'sums of ranges of rows': 4 * div(T, 64) * 1024,
+      'text of each row': 4 * T,
+    },
+  };
+}
+
+export const headGroupsOf = (lengths) => headGroups(lengths).count;

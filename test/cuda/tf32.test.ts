@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { offsetsOf, products, randomFloats, runOp, unwritten } from '../support/native-ops';
+
+// Read when the device is first used, which is below.
+process.env.FLES_TF32 = '1';
+
+/** The nearest number with 10 bits of mantissa, ties away from zero. */
+function tf32(x: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setFloat32(0, x);
+  view.setUint32(0, (view.getUint32(0) + 0x1000) & 0xffffe000);
+  return view.getFloat32(0);
+}
+
+const difference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).reduce((worst, value, i) => Math.max(worst, Math.abs(value - b[i]!)), 0);
+
+describe('products with TF32 on cuda', () => {
+  const [T, C, V] = [130, 76, 133];
+  const input = randomFloats(T * C, 1);
+  const weight = randomFloats(V * C, 2);
+  const bias = new Float32Array(V);
+  const exact = products(input, weight, [T, V, C], (x) => x);
+  const rounded = products(input.map(tf32), weight.map(tf32), [T, V, C], (x) => x);
+
+  test('linear rounds its operands to TF32 and nothing else', () => {
+    const args = { T, N: V, K: C, activation: 'none', in: input, weight, bias, residual: null };
+    const { out } = runOp('cuda', 'linear', args, { out: unwritten(T * V) });
+    expect(difference(out, rounded)).toBeLessThan(1e-4);
+    expect(difference(out, exact)).toBeGreaterThan(1e-3);
+  });
+
+  test('the sparse head does so too', () => {
+    const offsets = offsetsOf([3, 0, 127]);
+    const args = { B: 3, T, C, V, pooling: 'max', in: input, weight, bias, offsets, cut: 0 };
+    const { pooled } = runOp('cuda', 'sparse_head', args, { pooled: unwritten(3 * V) });
+    const largest = (rows: number[], first: number, last: number, v: number) =>
+      Math.max(...Array.from({ length: last - first }, (_, t) => rows[(first + t) * V + v]!));
+    for (let v = 0; v < V; v++) {
+      expect(pooled[v]).toBeCloseTo(largest(rounded, 0, 3, v), 4);
+      expect(pooled[V + v]).toBe(Number.NEGATIVE_INFINITY);
+      expect(pooled[2 * V + v]).toBeCloseTo(largest(rounded, 3, T, v), 4);
+    }
+  });
+
+  test('attention is within the rounding of TF32 of the exact one', () => {
+    const [S, H] = [70, 2];
+    const args = { B: 1, T: S, C, H, seed: 0, dropout: 0, qkv: randomFloats(S * 3 * C, 3), offsets: offsetsOf([S]) };
+    const run = (device: string) => runOp(device, 'attention', args, { out: unwritten(S * C) }).out;
+    const error = difference(run('cuda'), run('cpu'));
+    expect(error).toBeLessThan(2 ** -7);
+    expect(error).toBeGreaterThan(1e-6);
+  });
+
+  test('scores stay exact', () => {
+    const args = { Q: 2, D: 3, V: 200, queries: randomFloats(400, 5), documents: randomFloats(600, 6) };
+    const { scores } = runOp('cuda', 'scores', args, {
+      scores: unwritten(6),
+      query_squares: unwritten(2),
+      document_squares: unwritten(3),
+    });
+    expect(
+      difference(
+        scores,
+        products(args.queries, args.documents, [2, 3, 200], (x) => x),
+      ),
+    ).toBeLessThan(1e-4);
+  });
+});

@@ -41,12 +41,11 @@ static_assert(
              cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void*,
                                 const void*, cudaDataType, int, const void*, cudaDataType, int, const void*, void*,
                                 cudaDataType, int, cublasComputeType_t, cublasGemmAlgo_t)>::value);
-// It has an overload for C++, from which only the cast can choose.
-static_assert(
-    static_cast<cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void*,
-                                   const void*, cudaDataType, int, const void*, cudaDataType, int, const void*, void*,
-                                   cudaDataType, int, cublasComputeType_t, cublasGemmAlgo_t)>(&cublasGemmEx) !=
-    nullptr);
+// It has an overload for C++, from which only the type can choose.
+[[maybe_unused]] constexpr cublasStatus_t (*kGemm)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
+                                                   const void*, const void*, cudaDataType, int, const void*,
+                                                   cudaDataType, int, const void*, void*, cudaDataType, int,
+                                                   cublasComputeType_t, cublasGemmAlgo_t) = &cublasGemmEx;
 #endif
 
 namespace cublas {

@@ -29,7 +29,9 @@ using ::emulate::launch;
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
+#ifdef __CUDACC__  // not in sources for the host, whose compiler knows nothing of PTX
 #include "ptx.h"
+#endif
 #define GPU_SHARED_ALIGN(A, T, name, ...) \
   __shared__ __align__(A)                 \
   T name __VA_ARGS__

@@ -61,6 +61,12 @@ void require_device(int index) {
   }
 }
 
+uint64_t memory_of(int index) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "describing a device");
+  return properties.totalGlobalMem;
+}
+
 const Backend* open(int index) {
   static std::mutex lock;
   static auto* instances = new std::map<int, Instance>;  // never destroyed: encoders may outlive statics
@@ -71,13 +77,13 @@ const Backend* open(int index) {
   auto device = std::make_unique<Device>(index);
   Instance& instance = (*instances)[index];
   instance.device = std::move(device);
-  instance.table =
-      Backend{"cuda",        table_fingerprint(), instance.device.get(), allocate,   release, upload, download, clear,
-              create_packed, pack_rows,           release_packed,        kRowsAtOnce
+  instance.table = Backend{
+      "cuda",        table_fingerprint(), instance.device.get(), allocate,    release,         upload, download, clear,
+      create_packed, pack_rows,           release_packed,        kRowsAtOnce, memory_of(index)
 #define FLES_OP(name, Arguments) , name
 #include "ops/ops.def"
 #undef FLES_OP
-      };
+  };
   return &instance.table;
 }
 

@@ -8,6 +8,8 @@ export interface Native {
   initialize(errorClass: typeof FlesError): void;
   platform(): Platform;
   /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */
+  /** Bytes of memory that a device has of its own; 0 where that is the host's. ERR_DEVICE_UNAVAILABLE. */
+  deviceMemory(device: string): number;
   roofline(): { gflops: number; gbytes: number };
   NativeEncoder: NativeEncoderClass;
   Cancellation: new () => Cancellation;

@@ -27,6 +27,7 @@ struct Backend {
   void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
   void (*release_packed)(void* self, PackedMatrix* matrix);
   int rows_at_once;  // that pack_rows takes best in one call, the calls being shared out among threads
+  uint64_t memory;   // bytes that a device has of its own; 0 for the host
 
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator
 #define FLES_OP(name, Arguments) void (*name)(void* self, const Arguments& arguments);
@@ -34,7 +35,7 @@ struct Backend {
 #undef FLES_OP
 };
 
-// FNV-1a over the names of the table and the sizes of their argument structs.
+// FNV-1a over the names of the table, the sizes of their argument structs, and that of the table.
 constexpr uint64_t table_fingerprint() {
   uint64_t hash = 14695981039346656037ULL;
   const auto mix = [&hash](const char* text, size_t size) {
@@ -44,6 +45,7 @@ constexpr uint64_t table_fingerprint() {
 #define FLES_OP(name, Arguments) mix(#name, sizeof(Arguments));
 #include "ops/ops.def"
 #undef FLES_OP
+  mix("Backend", sizeof(Backend));
   return hash;
 }
 

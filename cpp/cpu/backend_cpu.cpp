@@ -80,8 +80,8 @@ const Backend& instance_of(const Kernels& kernels) {
   if (instance.table.self == nullptr) {
     instance.state.kernels = &kernels;
     instance.state.pool = &ThreadPool::shared();
-    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,       release,    copy, copy,
-                             clear, create_packed,       pack_rows,       release_packed, kRowsAtOnce
+    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,       release,     copy, copy,
+                             clear, create_packed,       pack_rows,       release_packed, kRowsAtOnce, 0
 #define FLES_OP(name, Arguments) , name
 #include "ops/ops.def"
 #undef FLES_OP

@@ -39,6 +39,14 @@ Napi::Value platform(const Napi::CallbackInfo& info) {
   });
 }
 
+// deviceMemory(device: string): number   bytes that the device has of its own; 0 where that is the host's memory
+Napi::Value device_memory(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    return Napi::Number::New(env, static_cast<double>(backend_for(info[0].ToString()).memory));
+  });
+}
+
 // roofline(): { gflops: number, gbytes: number }   blocks for some tenths of a second
 Napi::Value roofline(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -54,6 +62,7 @@ Napi::Value roofline(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_platform(Napi::Env env, Napi::Object exports) {
+  exports.Set("deviceMemory", Napi::Function::New(env, device_memory, "deviceMemory"));
   exports.Set("roofline", Napi::Function::New(env, roofline, "roofline"));
   exports.Set("platform", Napi::Function::New(env, platform, "platform"));
 }

@@ -167,8 +167,12 @@ function checkAgainstModel({ clfr, text, task, network }: TrainConfig, spec: Mod
   }
 }
 
-/** Memory that the activations of a micro-batch may take where the configuration leaves its size open. */
-const ACTIVATION_BYTES = 2e9;
+/**
+ * Memory that the activations of a micro-batch may take where the configuration leaves its size open, and the most tokens
+ * that it may have: on the host, and on a device, of whose memory it may be this share.
+ */
+const HOST = { bytes: 2e9, tokens: 16_384 };
+const DEVICE = { share: 0.5, tokens: 131_072 };
 
 function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonly number[]): Promise<NativeTrainer> {
   const { network, batch } = config;
@@ -177,7 +181,9 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
   // Floats of a token: the sums and the activations of each layer, and what layers share (cpp/train/network.h).
   const [C, I] = [hiddenSize, intermediateSize];
   const tokenBytes = 4 * (layers * C + Math.max(1, keptLayers) * (5 * C + I) + 9 * C + 2 * Math.max(I, 3 * C));
-  const automatic = Math.min(16_384, Math.max(256, Math.floor(ACTIVATION_BYTES / tokenBytes)));
+  const memory = native.deviceMemory(network.device);
+  const most = memory > 0 ? { bytes: DEVICE.share * memory, tokens: DEVICE.tokens } : HOST;
+  const automatic = Math.min(most.tokens, Math.max(256, Math.floor(most.bytes / tokenBytes)));
   return native.NativeTrainer.create(
     {
       device: network.device,

@@ -27,8 +27,8 @@ function microBatches(lengths, most) {
   return micros.map(batchOf);
 }
 
-/** Tokens of a micro-batch where the configuration leaves them open (lib/train/trainer.ts). */
-export function automaticTokens({ layers, C, I }, activationBytes = 2e9, most = 16_384) {
+/** Tokens of a micro-batch where the configuration leaves them open: half of 80 GB (lib/train/trainer.ts). */
+export function automaticTokens({ layers, C, I }, activationBytes = 40e9, most = 131_072) {
   const tokenBytes = 4 * (layers * C + layers * (5 * C + I) + 9 * C + 2 * Math.max(I, 3 * C));
   return Math.min(most, Math.max(256, Math.floor(activationBytes / tokenBytes)));
 }

@@ -12,53 +12,50 @@ const scaled = (record, factor) =>
 const attentionWarps = each('attention', ({ occupancy }) => ({ occupancy: scaled(occupancy, 2) }));
 const attentionInstructions = each('attention', ({ issue }) => ({ issue: 0.5 * issue }));
 const headInstructions = each('sparse_head/head', ({ issue }) => ({ issue: 0.6 * issue }));
-const oneBatch = { microTokens: Number.POSITIVE_INFINITY };
+
+const withoutBiasSums = (launches) =>
+  launches.filter(({ op, kernel }) => op !== 'linear_backward' || !kernel.startsWith('column_sums'));
+const everything = [
+  attentionWarps,
+  attentionInstructions,
+  headInstructions,
+  without('linear/finish'),
+  without('pack_rows'),
+  withoutBiasSums,
+];
 
 export const CHANGES = [
   ['none', {}, same],
-  ['micro-batches of 16,384 tokens (6.9 GB of activations)', { microTokens: 16_384 }, same],
-  ['the whole step in one micro-batch (28.4 GB)', oneBatch, same],
   ['attention: twice the warps on a multiprocessor', {}, attentionWarps],
   ['attention: half of the instructions', {}, attentionInstructions],
   ['bias within the product (an epilogue of cuBLASLt)', {}, without('linear/finish')],
   ['float32 weights are read where they are, not packed', {}, without('pack_rows')],
   ['head: 0.6 of the instructions', {}, headInstructions],
-  [
-    'gradients of biases within the product',
-    {},
-    (all) => all.filter((one) => one.op !== 'linear_backward' || !one.kernel.startsWith('column_sums')),
-  ],
-  [
-    'all of these, one micro-batch',
-    oneBatch,
-    (launches) =>
-      [attentionWarps, attentionInstructions, headInstructions, without('linear/finish'), without('pack_rows')].reduce(
-        (all, change) => change(all),
-        launches.filter((one) => one.op !== 'linear_backward' || !one.kernel.startsWith('column_sums')),
-      ),
-  ],
+  ['gradients of biases within the product', {}, withoutBiasSums],
+  ['all of these', {}, (launches) => everything.reduce((all, change) => change(all), launches)],
+  ['none, and micro-batches of 4,752 tokens (2 GB of activations)', { microTokens: 4752 }, same],
 ];
 
 /** What is behind them. */
 export const NOTES = [
-  '- **Second forward pass.** Micro-batches are sized for 2 GB of activations whatever the device has, so that all but the last',
-  '  go forward twice. Sized by the free memory of the device, a step of 256 documents of 256 tokens fits 80 GB in one.',
-  '- **Attention** is held up by instructions and by few warps, not by tensor cores. 70 to 119 KB of shared memory and up to 255',
-  '  registers leave a multiprocessor of A100 one or two blocks of four warps (6 to 13% of its warps). Its instructions: the',
-  '  four lanes of a quad each compute the same Philox block of eight draws and use two of them (in the pass of the keys every',
-  '  lane computes one for each single draw); tiles are loaded four bytes at a time with 22 instructions for each value, where',
-  '  `cp.async` of 16 bytes would do; TF32 rounding costs two instructions for each value of each of the four warps, where it could be',
-  '  done once on loading; rows of 68 floats put second factors that are read by rows (`Factor::kRows`) into the same banks',
-  '  twice, which rows of 72 do not.',
+  '- **Micro-batches.** A step of 256 documents of 256 tokens keeps 28.4 GB of activations. Where half of the memory of a device',
+  '  does not hold them, all micro-batches but the last go forward twice, and their kernels are shorter beside their launches.',
+  '- **Attention** is held up by instructions and by few warps, not by tensor cores. For heads of 64 columns, 69,632 bytes of',
+  '  shared memory forward and 87,552 backward leave a multiprocessor of A100 two blocks and one block of four warps, 13% and 6%',
+  '  of its warps; at 82,944 bytes backward would have two. Its instructions: the four lanes of a quad each compute the same',
+  '  Philox block of eight draws and use two of them, and in the pass of the keys every lane computes a block for each single',
+  '  draw; tiles are loaded four bytes at a time with 22 instructions for each value, where `cp.async` of 16 bytes would do; TF32',
+  '  rounding costs two instructions for each value in each of the four warps, where it could be done once on loading; second',
+  '  factors that are read by rows (`Factor::kRows`) meet every bank twice with rows of 68 floats, and once with rows of 72.',
   '- **`linear/finish`** divides two 64-bit numbers for each value to find its column, and passes over the product once more: a',
   '  grid of rows with four values a thread is bound by memory alone, an epilogue of cuBLASLt does without it.',
-  '- **`pack_rows`** copies float32 weights twice for every product of every micro-batch, to bytes that are the same as before.',
+  '- **`pack_rows`** copies float32 weights twice before the products of every micro-batch, to bytes that are the same as before.',
   '- **`sparse_head/head<Tf32>`** issues about 340 instructions for 32 HMMA of a warp. The loop of `load` begins at',
   '  `threadIdx.x`, so that the compiler does not know that it has two passes: 28 LDGSTS stand in the code where 8 are needed,',
   '  with the address of each computed anew. A loop of a constant number of passes over pointers that advance is most of it. On',
   '  Hopper, `wgmma` would come next. Its end (64 rows by 128 of the 256 threads, with `offsets` read for every row) is',
   '  latency that only the other block of the multiprocessor hides.',
   '- **The encoder** downloads terms and weights of each text by themselves: 64 waits for a batch of 32, about 0.9 ms.',
-  '- **bfloat16** converts both factors before every product: 5,063 launches and 135 GB of a step. Activations kept in bfloat16',
-  '  would need neither.',
+  '- **bfloat16** converts both factors before every product, float32 to memory and back. Activations and weights kept in',
+  '  bfloat16 would need neither.',
 ];

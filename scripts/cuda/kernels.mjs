@@ -43,6 +43,9 @@ export function sourceOf(path, seen = new Set()) {
   return text + own;
 }
 
+/** What of a source a compiler sees. */
+export const withoutComments = (text) => text.replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '').replace(/\s+/g, ' ');
+
 /** `make(stem)` unless a file `stem`.json of the same hash is there; what it then holds. Older ones go. */
 async function kept(name, hashed, make) {
   const hash = createHash('sha256').update(JSON.stringify(hashed)).digest('hex').slice(0, 16);
@@ -64,7 +67,7 @@ const COUNTED = {
   LDGSTS: /^LDGSTS\b/,
   BAR: /^BAR\b/,
   // Also the loops of compare-and-swap that float atomics in shared memory become.
-  floatAtomics: /^(?:RED|ATOM[GS]?)\.(?=.*(?:F16|F32|F64|BF16|CAS))/,
+  floatAtomics: /^(?:RED|ATOM)[A-Z]*\.(?=.*(?:F16|F32|F64|BF16|CAS))/,
 };
 
 /** What ptxas says, by architecture and mangled name. */
@@ -124,25 +127,30 @@ export function shortName(demangled) {
 /** {object, kernels: {architecture: {name: facts}}} of a file of kernels. */
 export function compileKernels(toolkit, path) {
   const name = basename(path, '.cu');
-  return kept(`kernels-${name}`, [toolkit.version, NVCC_FLAGS, sourceOf(path)], async (stem) => {
-    const object = `${stem}.o`;
-    const { stderr } = await output(toolkit.nvcc, [...NVCC_FLAGS, ...includeFlags, '-o', object, '-c', path]);
-    const found = resources(stderr);
-    const PATH = `${dirname(toolkit.cuobjdump)}${delimiter}${process.env.PATH}`;
-    countInstructions((await output(toolkit.cuobjdump, ['-sass', object], { PATH })).stdout, found);
-    const mangled = [...new Set(Object.values(found).flatMap(Object.keys))];
-    const demangled = (await output('c++filt', mangled)).stdout.trim().split('\n').map(shortName);
-    const names = new Map(mangled.map((symbol, i) => [symbol, demangled[i]]));
-    const named = (kernels) => Object.fromEntries(Object.entries(kernels).map(([k, facts]) => [names.get(k), facts]));
-    return { kernels: Object.fromEntries(Object.entries(found).map(([arch, kernels]) => [arch, named(kernels)])) };
-  });
+  return kept(
+    `kernels-${name}`,
+    [toolkit.version, NVCC_FLAGS, String(Object.values(COUNTED)), withoutComments(sourceOf(path))],
+    async (stem) => {
+      const object = `${stem}.o`;
+      const { stderr } = await output(toolkit.nvcc, [...NVCC_FLAGS, ...includeFlags, '-o', object, '-c', path]);
+      const found = resources(stderr);
+      const PATH = `${dirname(toolkit.cuobjdump)}${delimiter}${process.env.PATH}`;
+      countInstructions((await output(toolkit.cuobjdump, ['-sass', object], { PATH })).stdout, found);
+      const mangled = [...new Set(Object.values(found).flatMap(Object.keys))];
+      const demangled =
+        mangled.length === 0 ? [] : (await output('c++filt', mangled)).stdout.trim().split('\n').map(shortName);
+      const names = new Map(mangled.map((symbol, i) => [symbol, demangled[i]]));
+      const named = (kernels) => Object.fromEntries(Object.entries(kernels).map(([k, facts]) => [names.get(k), facts]));
+      return { kernels: Object.fromEntries(Object.entries(found).map(([arch, kernels]) => [arch, named(kernels)])) };
+    },
+  );
 }
 
 /** An object of a source for the host, against the real headers of CUDA and, where they are, of cuBLAS. */
 export function compileHost(toolkit, path) {
   const headers = [toolkit.include, ...(toolkit.cublas === null ? [] : [toolkit.cublas])];
   const name = basename(path, '.cpp');
-  return kept(`host-${name}`, [toolkit.version, headers, HOST_FLAGS, sourceOf(path)], async (stem) => {
+  return kept(`host-${name}`, [toolkit.version, headers, HOST_FLAGS, withoutComments(sourceOf(path))], async (stem) => {
     const system = headers.flatMap((folder) => ['-isystem', folder]);
     await output('g++', [...HOST_FLAGS, ...includeFlags, ...system, '-o', `${stem}.o`, '-c', path]);
   });

@@ -1,0 +1,107 @@
+// CUDA's compiler and what reads its output: those of the machine, or pinned wheels of PyPI in .cache of this package.
+// They are NVIDIA's, under its licence: nothing of them is committed or published.
+//
+//   node scripts/cuda-toolkit.mjs [--cublas]     prints where they are; --cublas: with the headers of cuBLAS (423 MB)
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fail, requireTool, root, run } from './tools.mjs';
+
+/** The version of the wheels, which budgets of kernels hold for. */
+export const PINNED = '13.0.88';
+const WHEELS = [
+  'nvidia-cuda-nvcc==13.0.88',
+  'nvidia-nvvm==13.0.88',
+  'nvidia-cuda-crt==13.0.88',
+  'nvidia-cuda-runtime==13.0.96',
+  'nvidia-cuda-cccl==13.0.85',
+  'nvidia-cuda-cuobjdump==13.2.86', // there is none of 13.0 of these two
+  'nvidia-cuda-nvdisasm==13.2.86',
+];
+const CUBLAS = 'nvidia-cublas==13.1.1.3';
+const PROGRAMS = ['nvcc', 'cuobjdump', 'nvdisasm'];
+
+const prefix = join(root, `.cache/cuda-${PINNED}`);
+const wheels = join(prefix, 'nvidia/cu13');
+
+const isWhole = (home) => PROGRAMS.every((name) => existsSync(join(home, 'bin', name)));
+const versionOf = (home) =>
+  /release .*, V([\d.]+)/.exec(
+    spawnSync(join(home, 'bin/nvcc'), ['--version'], { encoding: 'utf8' }).stdout ?? '',
+  )?.[1];
+
+/** Folders of toolkits that the machine may have, the first choice first. */
+function homes() {
+  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'nvcc'));
+  const compilers = [process.env.CUDACXX, ...onPath].filter((path) => path && existsSync(path));
+  const found = compilers.map((path) => dirname(dirname(realpathSync(path))));
+  return [process.env.CUDA_HOME, ...found, '/usr/local/cuda'].filter(Boolean);
+}
+
+function pip(...args) {
+  requireTool('python3', ['python3'], 'fetches the CUDA compiler by pip');
+  if (run('python3', ['-m', 'pip', ...args]) !== 0)
+    fail(`ERR_TOOL_MISSING pip failed: python3 -m pip ${args.join(' ')}`);
+}
+
+function fetchWheels() {
+  console.error(`fetching nvcc ${PINNED} (109 MB) into ${prefix}`);
+  pip('install', '-q', '--no-deps', '--no-compile', '--target', prefix, ...WHEELS);
+  for (const [target, link] of [
+    ['lib', 'lib64'], // else neither nvcc's link step nor CMake finds cudart
+    ['libcudart.so.13', 'lib/libcudart.so'], // else CMake's FindCUDAToolkit fails
+  ]) {
+    rmSync(join(wheels, link), { force: true });
+    symlinkSync(target, join(wheels, link));
+  }
+}
+
+/** The headers of cuBLAS out of its wheel, beside the compiler's. */
+function fetchCublas() {
+  const folder = mkdtempSync(join(prefix, 'cublas-'));
+  console.error(`fetching the headers of ${CUBLAS} (423 MB)`);
+  pip('download', '-q', '--no-deps', '-d', folder, CUBLAS);
+  const extract =
+    'import glob, sys, zipfile\n' +
+    'with zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0]) as wheel:\n' +
+    '    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith("nvidia/cu13/include/")])\n';
+  if (run('python3', ['-c', extract, folder, prefix]) !== 0)
+    fail('ERR_TOOL_MISSING the wheel of cuBLAS did not unpack');
+  rmSync(folder, { recursive: true });
+}
+
+/**
+ * Paths of the toolkit: {home, version, nvcc, cuobjdump, include, lib, cublas}; `cublas` is the folder of its headers or
+ * null. With `version`, one of exactly that version, and with `cublas` one with the headers, fetched where there is none.
+ */
+export function cudaToolkit({ version, cublas = false } = {}) {
+  const suits = (home) => isWhole(home) && (version === undefined || versionOf(home) === version);
+  if (version !== undefined && version !== PINNED) {
+    fail(`ERR_TOOL_VERSION nvcc ${version} is asked for, expected ${PINNED}, which scripts/cuda-toolkit.mjs fetches`);
+  }
+  let home = homes().find(suits);
+  if (home === undefined) {
+    home = wheels;
+    if (!isWhole(wheels)) fetchWheels();
+  }
+  const headers = [join(home, 'include'), join(wheels, 'include'), process.env.CUBLAS_INCLUDE].filter(Boolean);
+  const haveCublas = () => headers.find((folder) => existsSync(join(folder, 'cublas_v2.h'))) ?? null;
+  if (cublas && haveCublas() === null) {
+    mkdirSync(prefix, { recursive: true });
+    fetchCublas();
+  }
+  return {
+    home,
+    version: versionOf(home),
+    nvcc: join(home, 'bin/nvcc'),
+    cuobjdump: join(home, 'bin/cuobjdump'), // which needs nvdisasm in PATH
+    include: join(home, 'include'),
+    lib: existsSync(join(home, 'lib64')) ? join(home, 'lib64') : join(home, 'lib'),
+    cublas: haveCublas(),
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.log(JSON.stringify(cudaToolkit({ cublas: process.argv.includes('--cublas') }), null, 2));
+}

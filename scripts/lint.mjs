@@ -64,7 +64,9 @@ const fix = process.argv.includes('--fix');
 const biome = require.resolve('@biomejs/biome/bin/biome');
 const compiler = require.resolve('typescript/bin/tsc');
 const clangFormat = clangTool('clang-format', 'formats the C++ sources');
-const formatted = ['cpp', 'cuda', 'test/native', 'test/cuda'].flatMap((folder) => filesUnder(folder, /\.(cpp|h|inl|cu|cuh)$/));
+const formatted = ['cpp', 'cuda', 'test/native', 'test/cuda'].flatMap((folder) =>
+  filesUnder(folder, /\.(cpp|h|inl|cu|cuh)$/),
+);
 
 if (fix) {
   step('biome', () => node(biome, 'check', '--write'));

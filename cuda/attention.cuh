@@ -24,7 +24,10 @@ struct HeadRows {
 // `rows` and beyond D. All threads of the block.
 template <int Rows, int Columns>
 __device__ __forceinline__ void load_rows(float* to, HeadRows from, int first, int rows, int D) {
-  for (int i = threadIdx.x; i < Rows * Columns; i += kAttentionThreads) {
+  static_assert(Rows * Columns % kAttentionThreads == 0);
+#pragma unroll 8
+  for (int pass = 0; pass < Rows * Columns / kAttentionThreads; ++pass) {
+    const int i = pass * kAttentionThreads + threadIdx.x;
     const int row = i / Columns, column = i % Columns;
     const bool inside = first + row < rows && column < D;
     to[row * (Columns + 4) + column] = inside ? from.data[(first + row) * from.stride + column] : 0.0f;

@@ -31,18 +31,17 @@ __global__ void inner_products(const float* out, const float* d_out, float* delt
   if (threadIdx.x % 32 == 0) deltas[i] = sum;
 }
 
-// Rows that pass by, so that heads of 128 columns fit.
-template <int kWidth>
-constexpr int kOtherRows = kWidth <= 64 ? 64 : 32;
+constexpr int kOther =
+    32;  // rows that pass by: so few that two blocks of heads of 64 fit into a multiprocessor of an A100
 
 template <int kWidth>
-constexpr size_t kSharedBytes = sizeof(float) * (2 * static_cast<size_t>(kOwnRows + kOtherRows<kWidth>) * (kWidth + 4) +
-                                                 kOwnRows * (kOtherRows<kWidth> + 4) + 2 * kOtherRows<kWidth>);
+constexpr size_t kSharedBytes =
+    sizeof(float) * (2 * static_cast<size_t>(kOwnRows + kOther) * (kWidth + 4) + kOwnRows * (kOther + 4) + 2 * kOther);
 
 // With kOfKeys, own rows are keys and values, and queries pass by with the gradient of their output; else the reverse.
 template <class Arithmetic, int kWidth, bool kOfKeys>
 __global__ void __launch_bounds__(kAttentionThreads, 1) backward(Attention a) {
-  constexpr int kOther = kOtherRows<kWidth>, kStride = kWidth + 4, kScores = kOther + 4;
+  constexpr int kStride = kWidth + 4, kScores = kOther + 4;
   GPU_DYNAMIC_SHARED(float, shared);
   float *own_first = shared, *own_second = own_first + kOwnRows * kStride,
         *other_first = own_second + kOwnRows * kStride, *other_second = other_first + kOther * kStride,

@@ -11,22 +11,23 @@ struct Epilogue {
   const float *bias, *residual;
   const float *row_scales, *column_scales;  // of an int8 product
   float* out;
-  int64_t count;
-  int N;
+  int T, N;
   Activation activation;
 };
 
 template <class Sum>
 __global__ void finish(Epilogue e, const Sum* sums, int stride) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= e.count) return;
-  const int64_t row = i / e.N;
-  const int column = static_cast<int>(i % e.N);
-  float x = static_cast<float>(sums[row * stride + column]);
-  if (e.row_scales != nullptr) x *= e.row_scales[row] * e.column_scales[column];
-  if (e.bias != nullptr) x += e.bias[column];
-  x = activate(e.activation, x);
-  e.out[i] = e.residual == nullptr ? x : x + e.residual[i];
+  const int column = blockIdx.x * kThreads + threadIdx.x;
+  if (column >= e.N) return;
+  const float bias = e.bias == nullptr ? 0.0f : e.bias[column];
+  const float scale = e.column_scales == nullptr ? 0.0f : e.column_scales[column];
+  for (int row = blockIdx.y; row < e.T; row += gridDim.y) {
+    float x = static_cast<float>(sums[int64_t{row} * stride + column]);
+    if (e.row_scales != nullptr) x *= e.row_scales[row] * scale;
+    x = activate(e.activation, x + bias);
+    const int64_t i = int64_t{row} * e.N + column;
+    e.out[i] = e.residual == nullptr ? x : x + e.residual[i];
+  }
 }
 
 }  // namespace
@@ -55,9 +56,9 @@ void linear(void* self, const LinearForward& a) {
                         .c_type = whole ? cublas::kInt32 : cublas::kFloat32,
                         .ldc = stride});
   if (sums == a.out && a.bias == nullptr && a.residual == nullptr && a.activation == Activation::kNone) return;
-  const int64_t count = int64_t{a.T} * a.N;
-  const Epilogue epilogue{a.bias, a.residual, in.scales, weight.scales, a.out, count, a.N, a.activation};
-  const dim3 grid = blocks_of(count, kThreads);
+  const Epilogue epilogue{a.bias, a.residual, in.scales, weight.scales, a.out, a.T, a.N, a.activation};
+  constexpr int kMostBlocks = 65535;
+  const dim3 grid(blocks_of(a.N, kThreads), a.T < kMostBlocks ? a.T : kMostBlocks);
   if (whole) {
     op.launch(finish<int32_t>, grid, kThreads, 0, epilogue, static_cast<const int32_t*>(sums), stride);
   } else {

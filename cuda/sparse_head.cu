@@ -51,8 +51,10 @@ template <class Element>
 __device__ __forceinline__ void load(char* to, const void* matrix, int stride, int64_t first, int64_t rows, int chunk) {
   constexpr int kPieces = kRowBytes / 16, kPerPiece = 16 / sizeof(Element), kPerChunk = kRowBytes / sizeof(Element);
   const auto* elements = static_cast<const Element*>(matrix);
+  static_assert(kTokens * kPieces % kThreads == 0);
 #pragma unroll
-  for (int i = threadIdx.x; i < kTokens * kPieces; i += kThreads) {
+  for (int pass = 0; pass < kTokens * kPieces / kThreads; ++pass) {
+    const int i = pass * kThreads + threadIdx.x;
     const int row = i / kPieces, piece = i % kPieces;
     const int column = chunk * kPerChunk + piece * kPerPiece;
     const bool inside = first + row < rows && column < stride;

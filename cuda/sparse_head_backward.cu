@@ -14,9 +14,8 @@ constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kColumns = 256;  // that a warp sums at a time, eight a lane
 
-// The terms of a text with a gradient, ascending, with their rows: a block a text.
-__global__ void list_terms(const float* d_pooled, const int32_t* argmax, int V, int32_t* terms, int32_t* rows,
-                           int32_t* counts) {
+// The terms of a text with a gradient, ascending: a block a text.
+__global__ void list_terms(const float* d_pooled, const int32_t* argmax, int V, int32_t* terms, int32_t* counts) {
   GPU_SHARED(int, found, [kWarps]);
   const size_t first = size_t(blockIdx.x) * V;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -32,17 +31,14 @@ __global__ void list_terms(const float* d_pooled, const int32_t* argmax, int V, 
       if (w < warp) place += found[w];
       count += found[w];
     }
-    if (has) {
-      terms[first + place] = v;
-      rows[first + place] = argmax[first + v];
-    }
+    if (has) terms[first + place] = v;
     __syncthreads();
   }
   if (threadIdx.x == 0) counts[blockIdx.x] = count;
 }
 
 struct Listed {
-  const int32_t *terms, *rows, *counts;
+  const int32_t *terms, *counts, *argmax;
 };
 
 // d_in: a warp a row.
@@ -57,8 +53,8 @@ __global__ void rows_backward(Listed listed, const float* d_pooled, const float*
     float sum[kColumns / 32] = {};
     for (int begin = 0; begin < count; begin += 32) {
       const int i = begin + lane;
-      const bool mine = i < count && listed.rows[first + i] == row;
-      const int term = mine ? listed.terms[first + i] : 0;
+      const int term = i < count ? listed.terms[first + i] : 0;
+      const bool mine = i < count && listed.argmax[first + term] == row;
       const float gradient = mine ? d_pooled[first + term] : 0.0f;
       for (unsigned mask = __ballot_sync(kFullWarp, mine); mask != 0; mask &= mask - 1) {
         const int from = __ffs(static_cast<int>(mask)) - 1;
@@ -111,10 +107,9 @@ __global__ void terms_backward(const float* d_pooled, const int32_t* argmax, con
 void max_backward(const Op& op, const SparseHeadBackward& a, const std::vector<int32_t>& text_of_row) {
   const size_t places = static_cast<size_t>(a.B) * a.V;
   auto* terms = op.scratch<int32_t>(places);
-  auto* rows = op.scratch<int32_t>(places);
   auto* counts = op.scratch<int32_t>(a.B);
-  op.launch(list_terms, a.B, kThreads, 0, a.d_pooled, a.argmax, a.V, terms, rows, counts);
-  op.launch(rows_backward, blocks_of(a.T, kWarps), kThreads, 0, Listed{terms, rows, counts}, a.d_pooled, a.weight,
+  op.launch(list_terms, a.B, kThreads, 0, a.d_pooled, a.argmax, a.V, terms, counts);
+  op.launch(rows_backward, blocks_of(a.T, kWarps), kThreads, 0, Listed{terms, counts, a.argmax}, a.d_pooled, a.weight,
             op.uploaded(text_of_row), a.d_in, a.T, a.C, a.V);
   op.launch(terms_backward, blocks_of(a.V, kWarps), kThreads, 0, a.d_pooled, a.argmax, a.in, a.d_weight, a.d_bias, a.B,
             a.C, a.V);
@@ -136,7 +131,7 @@ __global__ void logits_backward(float* logits, const float* d_pooled, const floa
 }
 
 void sum_backward(const Op& op, const SparseHeadBackward& a, const std::vector<int32_t>& text_of_row) {
-  constexpr int kTerms = 1024;
+  constexpr int kTerms = 128;  // whose logits take less room than what the forward pass gave
   auto* logits = op.scratch<float>(static_cast<size_t>(a.T) * kTerms);
   const int32_t* texts = op.uploaded(text_of_row);
   // Row-major float32 matrices without gaps; the gradients are added to what is there.

@@ -301,16 +301,9 @@ function head() {
       ];
     }),
   );
-  const gradients = 4 * (T * C + V * C + V);
-  const ofMax = sumOf(scratch('float32').backward);
-  const fewerTerms = sumOf(headScratch({ B, T, C, V, type: 'float32', groups, sumTerms: 128 }).backwardOfSums);
   say(
-    '- `backward, max` is above the bar by the list of rows, which repeats `argmax`. Terms grouped by row, with the place where',
-    `  each row begins, are ${((ofMax - pooled) / (2 * pooled)).toFixed(2)} times, and no row goes through the list of its whole text any more. Against what this`,
-    `  direction itself returns (gradients of input, weight and bias, ${whole(gradients)} bytes) it is ${(ofMax / gradients).toFixed(2)} times now.`,
     '- `forward in the encoder, bfloat16` is above it by the copy of the input rows: the LayerNorm before the head could write',
     '  bfloat16 itself, or `load` could round what it copies.',
-    `- \`backward, sums\` is above it by its block of logits: 128 terms at a time instead of 1,024 are ${(fewerTerms / pooled).toFixed(2)} times.`,
     `- Not counted, because it lasts: a float32 trainer keeps a packed copy of the decoder (${whole(4 * V * C)} bytes) that is the`,
     `  same as its weights, and one in int8 (${whole(convertedBytes('int8', V, C))} bytes) for a screen that this backend does not use. A float32`,
     '  encoder keeps both too, the first beside the embeddings.',

@@ -28,11 +28,13 @@ __global__ void add_parts(const float* parts, int64_t ranges, int N, float* out)
 
 }  // namespace
 
-void add_column_sums(const Op& op, const float* in, int64_t T, int N, float* out) {
+size_t column_sums_room(int64_t T, int N) { return static_cast<size_t>(blocks_of(T, kRange)) * N; }
+
+void add_column_sums(const Op& op, const float* in, int64_t T, int N, float* out, float* room) {
   if (T == 0 || N == 0) return;
   constexpr int kMostBlocks = 65535;
   const int ranges = blocks_of(T, kRange);
-  auto* parts = op.scratch<float>(static_cast<size_t>(ranges) * N);
+  float* parts = room != nullptr ? room : op.scratch<float>(column_sums_room(T, N));
   const unsigned columns = blocks_of(N, kThreads), rows = ranges < kMostBlocks ? ranges : kMostBlocks;
   op.launch(sum_ranges, dim3(columns, rows), kThreads, 0, in, T, N, parts);
   op.launch(add_parts, columns, kThreads, 0, parts, int64_t{ranges}, N, out);

@@ -1,6 +1,8 @@
 // ops/sparse_head.h: the projection on tensor cores, a block for some whole texts and 128 terms. Logits exist for 128
 // tokens at a time, in shared memory, where a thread a term walks down them with the running maximum or sum of its
 // text. The screen is not used: every term is computed.
+#include <type_traits>
+
 #include "operand.h"
 #include "ops/checks.h"
 #include "tile_product.cuh"
@@ -63,8 +65,13 @@ __device__ __forceinline__ void load(char* to, const void* matrix, int stride, i
   }
 }
 
+// That share a multiprocessor. Exact sums have no tensor cores to hold them, and int8 has scales: both want more
+// registers.
 template <class Arithmetic>
-__global__ void __launch_bounds__(kThreads) head(Head h) {
+constexpr int kBlocks = std::is_same_v<Arithmetic, ExactFloat32> || std::is_same_v<Arithmetic, Int8> ? 1 : 2;
+
+template <class Arithmetic>
+__global__ void __launch_bounds__(kThreads, kBlocks<Arithmetic>) head(Head h) {
   using Element = typename Arithmetic::Element;
   constexpr int kPerChunk = kRowBytes / sizeof(Element), kStride = kStrideBytes / sizeof(Element);
   GPU_SHARED_ALIGN(16, char, stages, [kStages * kStageBytes]);

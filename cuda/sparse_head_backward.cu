@@ -133,6 +133,7 @@ __global__ void logits_backward(float* logits, const float* d_pooled, const floa
 void sum_backward(const Op& op, const SparseHeadBackward& a, const std::vector<int32_t>& text_of_row) {
   constexpr int kTerms = 128;  // whose logits take less room than what the forward pass gave
   auto* logits = op.scratch<float>(static_cast<size_t>(a.T) * kTerms);
+  auto* room = op.scratch<float>(column_sums_room(a.T, kTerms));
   const int32_t* texts = op.uploaded(text_of_row);
   // Row-major float32 matrices without gaps; the gradients are added to what is there.
   const auto multiply = [&](bool transpose_a, bool transpose_b, int m, int n, int k, const float* x, int ldx,
@@ -149,7 +150,7 @@ void sum_backward(const Op& op, const SparseHeadBackward& a, const std::vector<i
               terms, a.V, a.pooling);
     multiply(false, false, a.T, a.C, terms, logits, terms, weight, a.C, a.d_in, a.C, first == 0 ? 0.0f : 1.0f);
     multiply(true, false, terms, a.C, a.T, logits, terms, a.in, a.C, a.d_weight + size_t(first) * a.C, a.C, 1);
-    add_column_sums(op, logits, a.T, terms, a.d_bias + first);
+    add_column_sums(op, logits, a.T, terms, a.d_bias + first, room);
   }
 }
 

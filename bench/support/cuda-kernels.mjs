@@ -293,8 +293,11 @@ export function launchesOf(ops, budgetOf = () => ({})) {
   );
 }
 
+/** Terms whose logits sparse_head_backward computes again at a time, where pooling is a sum. */
+const SUM_TERMS = 128;
+
 /** Bytes of scratch memory that the head's two directions take beside what they return: {buffer: bytes}. */
-export function headScratch({ B, T, C, V, type, groups, sumTerms = 1024 }) {
+export function headScratch({ B, T, C, V, type, groups }) {
   return {
     forward: {
       'rows of the input in the type of the product': convertedBytes(type, T, C),
@@ -302,13 +305,12 @@ export function headScratch({ B, T, C, V, type, groups, sumTerms = 1024 }) {
     },
     backward: {
       'terms with a gradient': 4 * B * V,
-      'their rows': 4 * B * V,
       'how many there are': 4 * B,
       'text of each row': 4 * T,
     },
     backwardOfSums: {
-      'logits of some terms': 4 * T * sumTerms,
-      'sums of ranges of rows': 4 * div(T, 64) * sumTerms,
+      'logits of some terms': 4 * T * SUM_TERMS,
+      'sums of ranges of rows': 4 * div(T, 64) * SUM_TERMS,
       'text of each row': 4 * T,
     },
   };

@@ -20,7 +20,7 @@ function argumentsOf(text) {
 
 /** Names and what they stand for: `k... = x`, `block = x`, and functions of an int that return a number. */
 function definitions(source) {
-  const constants = source.matchAll(/\b(k[A-Z]\w*|block)\s*=\s*([^;,]+?)\s*[;,]/g);
+  const constants = source.matchAll(/\b(k[A-Z]\w*|block)\s*=(?!=)\s*([^;,]+?)\s*[;,]/g);
   const functions = source.matchAll(/constexpr \w+ (\w+)\(int \w+\)\s*\{\s*return ([^;]+);/g);
   return new Map([...constants, ...functions].map(([, name, value]) => [name, value]));
 }

@@ -137,15 +137,16 @@ void sum_backward(const Op& op, const SparseHeadBackward& a, const std::vector<i
   const int32_t* texts = op.uploaded(text_of_row);
   // Row-major float32 matrices without gaps; the gradients are added to what is there.
   const auto multiply = [&](bool transpose_a, bool transpose_b, int m, int n, int k, const float* x, int ldx,
-                            const float* y, int ldy, float* out, int ldo, float beta) {
+                            const float* y, int ldy, float* out, int ldo, float beta, bool exact = false) {
     op.device().multiply({transpose_a, transpose_b, m, n, k, x, cublas::kFloat32, ldx, y, cublas::kFloat32, ldy, out,
-                          cublas::kFloat32, ldo, beta});
+                          cublas::kFloat32, ldo, beta, exact});
   };
   for (int first = 0; first < a.V; first += kTerms) {
     const int terms = std::min(kTerms, a.V - first);
     const float* weight = a.weight + size_t(first) * a.C;
     const int64_t count = int64_t{a.T} * terms;
-    multiply(false, true, a.T, terms, a.C, a.in, a.C, weight, a.C, logits, terms, 0);
+    // Exact: the gradient jumps where a logit changes its sign.
+    multiply(false, true, a.T, terms, a.C, a.in, a.C, weight, a.C, logits, terms, 0, true);
     op.launch(logits_backward, blocks_of(count, kThreads), kThreads, 0, logits, a.d_pooled, a.bias, texts, count, first,
               terms, a.V, a.pooling);
     multiply(false, false, a.T, a.C, terms, logits, terms, weight, a.C, a.d_in, a.C, first == 0 ? 0.0f : 1.0f);

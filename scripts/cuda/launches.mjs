@@ -25,6 +25,47 @@ function definitions(source) {
   return new Map([...constants, ...functions].map(([, name, value]) => [name, value]));
 }
 
+const LEVELS = [
+  {
+    '<': (a, b) => a < b,
+    '<=': (a, b) => a <= b,
+    '>': (a, b) => a > b,
+    '>=': (a, b) => a >= b,
+    '==': (a, b) => a === b,
+  },
+  { '+': (a, b) => a + b, '-': (a, b) => a - b },
+  { '*': (a, b) => a * b, '/': (a, b) => a / b },
+];
+
+/** The value of an expression of numbers, brackets, `? :`, comparisons and the four operations; NaN for what is none. */
+function calculate(text) {
+  const tokens = text.match(/\d+|[<>=]=|[-+*/()<>?:]|\S/g) ?? [];
+  const take = (token) => tokens[0] === token && tokens.shift() !== undefined;
+  function primary() {
+    if (!take('(')) return /^\d+$/.test(tokens[0] ?? '') ? Number(tokens.shift()) : Number.NaN;
+    const value = conditional();
+    return take(')') ? value : Number.NaN;
+  }
+  function binary(level) {
+    if (level === LEVELS.length) return primary();
+    let value = binary(level + 1);
+    while (Object.hasOwn(LEVELS[level], tokens[0] ?? '')) {
+      const operation = LEVELS[level][tokens.shift()];
+      value = operation(value, binary(level + 1));
+    }
+    return value;
+  }
+  function conditional() {
+    const condition = binary(0);
+    if (!take('?')) return condition;
+    const yes = conditional();
+    const no = take(':') ? conditional() : Number.NaN;
+    return condition ? yes : no;
+  }
+  const value = conditional();
+  return tokens.length === 0 ? value : Number.NaN;
+}
+
 /** The value of an expression of whole numbers, constants and the width that the kernel is compiled for; or null. */
 function evaluate(expression, names, width, depth = 0) {
   if (depth > 8) return null;
@@ -39,8 +80,8 @@ function evaluate(expression, names, width, depth = 0) {
     known &&= value !== null;
     return String(value);
   });
-  if (!known || !/^[\d\s+\-*/()<>=?:]+$/.test(numbers)) return null;
-  const value = Function(`return (${numbers})`)();
+  if (!known) return null;
+  const value = calculate(numbers);
   return Number.isInteger(value) ? value : null;
 }
 

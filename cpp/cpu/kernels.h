@@ -2,9 +2,10 @@
 //
 // Matrix products read packed operands. A weight [N, K] is cut into panels of NR rows, an input (T, K) into blocks of
 // MR rows; a step of a type's multiplication takes 1, 2 or 4 neighbouring values of K, and these stand together
-// (types.inl). Both are padded with zeros, K up to padded(K), a multiple of 4. A tile of MR x NR sums stays in
-// registers over the whole of K (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"), so
-// the epilogue sees final values, and a sum is formed in the same order whatever stands beside it in the batch.
+// (types.inl). Both are padded with zeros, K up to a multiple of 4, 8 or 16, in float32 to padded(K). A tile of MR x NR
+// sums stays in registers over the whole of K (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
+// multiplication"), so the epilogue sees final values, and a sum is formed in the same order whatever stands beside it
+// in the batch.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -35,6 +36,7 @@ struct HeadPanels {
   const void* blocks;
   const void* panels;
   int rows, columns, K;
+  int rows_at_once, columns_at_once;  // whole blocks and panels
   const float* bias;
   const int32_t* row_text;  // (rows) text of each row
   int texts;
@@ -130,6 +132,14 @@ inline int panels_at_once(const ProductKernels& kernels, int K) {
   constexpr int kMost = 16;
   const int64_t count = kBytes / (kernels.panel_bytes(K) + 1);
   return count > kMost ? kMost : count < 1 ? 1 : static_cast<int>(count);
+}
+
+// Rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks, which are near when those
+// come.
+inline int rows_at_once(const Kernels& kernels, const ProductKernels& products, int K) {
+  constexpr int kBytes = 1 << 20;
+  const int64_t blocks = kBytes / (products.block_bytes(K) + 1);
+  return kernels.MR * (blocks < 1 ? 1 : static_cast<int>(blocks));
 }
 
 // Null where this build has no such code (another processor family).

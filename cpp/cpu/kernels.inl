@@ -11,6 +11,7 @@ namespace fles::cpu {
 namespace FLES_LEVEL {
 // clang-format off
 #include "cpu/simd.inl"
+#include "cpu/transpose.inl"
 #include "cpu/types.inl"
 #include "cpu/tile.inl"
 #include "cpu/packing.inl"

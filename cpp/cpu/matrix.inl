@@ -12,9 +12,11 @@ static void linear_panels(const LinearPanels& p) {
       const int columns = p.columns - column < NR ? p.columns - column : NR;
       const int64_t place = first * p.ld + column;
       const float* residual = p.residual == nullptr ? nullptr : p.residual + place;
+      // Wanted when the sums are there; its rows lie too far apart for the processor to foresee.
+      for (int i = 0; residual != nullptr && i < rows; ++i) prefetch_row(residual + i * p.ld, columns);
       vf bias[NV] = {};
       if (p.bias != nullptr) load_row(p.bias + column, bias, columns);
-      tile_rows<D>(rows, block, panel, padded(p.K), [&](int i, vf(&sums)[NV]) {
+      tile_rows<D>(rows, block, panel, padded_for<D>(p.K), [&](int i, vf(&sums)[NV]) {
         for (int j = 0; j < NV; ++j) sums[j] = activate(sums[j] + bias[j], p.activation);
         if (residual != nullptr) {
           vf more[NV];
@@ -64,30 +66,37 @@ static void head_panels_as(const HeadPanels& p) {
   if constexpr (kArgmax) {
     for (int64_t i = 0; i < panels * scratch; ++i) p.best_row[i] = -1;
   }
-  for (int first = 0; first < p.rows; first += MR) {
+  const auto multiply_tile = [&](int first, int column) __attribute__((always_inline)) {
     const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
     const int rows = p.rows - first < MR ? p.rows - first : MR;
-    for (int column = 0; column < p.columns; column += NR) {
-      const typename D::Panel* weight = weights + column / NR * D::panel_size(p.K);
-      vf bias[NV];
-      load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
-      const auto* norms = reinterpret_cast<const float*>(weight) + NR;  // read by a screen alone
-      const int64_t panel = column / NR * scratch;
-      tile_rows<D>(rows, block, weight, padded(p.K), [&](int i, vf(&sums)[NV]) {
-        const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
-        for (int j = 0; j < NV; ++j) {
-          if constexpr (kScreen) {
-            const float* row = p.row_norms + 2 * (first + i);
-            sums[j] += row[1] * load(norms + j * W) + row[0] * load(norms + NR + j * W);
-          }
-          const int64_t at = place + j * W;
-          if constexpr (kPooling != kMaxPooling) {
-            add_log1p<kPooling>(p.best + at, sums[j] + bias[j]);
-          } else {
-            keep_largest<kArgmax>(p.best + at, kArgmax ? p.best_row + at : nullptr, sums[j] + bias[j], first + i);
-          }
+    const typename D::Panel* weight = weights + column / NR * D::panel_size(p.K);
+    vf bias[NV];
+    load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
+    const auto* norms = reinterpret_cast<const float*>(weight) + NR;  // read by a screen alone
+    const int64_t panel = column / NR * scratch;
+    tile_rows<D>(rows, block, weight, padded_for<D>(p.K), [&](int i, vf(&sums)[NV]) {
+      const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
+      for (int j = 0; j < NV; ++j) {
+        if constexpr (kScreen) {
+          const float* row = p.row_norms + 2 * (first + i);
+          sums[j] += row[1] * load(norms + j * W) + row[0] * load(norms + NR + j * W);
         }
-      });
+        const int64_t at = place + j * W;
+        if constexpr (kPooling != kMaxPooling) {
+          add_log1p<kPooling>(p.best + at, sums[j] + bias[j]);
+        } else {
+          keep_largest<kArgmax>(p.best + at, kArgmax ? p.best_row + at : nullptr, sums[j] + bias[j], first + i);
+        }
+      }
+    });
+  };
+  for (int group = 0; group < p.rows; group += p.rows_at_once) {
+    const int last_row = p.rows - group < p.rows_at_once ? p.rows : group + p.rows_at_once;
+    for (int columns = 0; columns < p.columns; columns += p.columns_at_once) {
+      const int last_column = p.columns - columns < p.columns_at_once ? p.columns : columns + p.columns_at_once;
+      for (int first = group; first < last_row; first += MR) {
+        for (int column = columns; column < last_column; column += NR) multiply_tile(first, column);
+      }
     }
   }
   for (int b = 0; b < p.texts; ++b) {

@@ -27,7 +27,7 @@ static void pack_weight_bfloat16(const float* rows, int count, int first, int K,
   for_weight_rows<Bfloat16>(rows, count, first, K, packed, [&](uint16_t* panel, int column, const float* from) {
     constexpr int kStep = Bfloat16::kStep;
     uint16_t* to = panel + column * kStep;
-    for (int k = 0; k < padded(K); ++k)
+    for (int k = 0; k < padded_for<Bfloat16>(K); ++k)
       to[int64_t{k / kStep} * NR * kStep + k % kStep] = k < K ? bfloat16_of(from[k]) : 0;
   });
 }
@@ -42,7 +42,7 @@ static void pack_weight_int8(const float* rows, int count, int first, int K, voi
     float squares = 0.0f, rounded = 0.0f;
     const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
     uint8_t* to = panel + Int8::kPanelHeader + column * kStep;
-    for (int k = 0; k < padded(K); ++k) {
+    for (int k = 0; k < padded_for<Int8>(K); ++k) {
       const int value = k < K ? static_cast<int>(__builtin_rintf(from[k] * inverse)) : 0;
       to[int64_t{k / kStep} * NR * kStep + k % kStep] = static_cast<uint8_t>(value + kWeightOffset);
       if (k >= K) continue;
@@ -90,23 +90,38 @@ FLES_INLINE group round_group(group x) {
   return reinterpret_cast<group>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
 }
 
+// Writes a row to its groups of a block, of which `to` is the first: convert(W values) gives W of type Value. The row
+// is null where it does not exist.
+template <int kGroup, class Value, class Convert>
+FLES_INLINE void pack_row(const float* row, int K, int inner, Value* to, Convert&& convert) {
+  constexpr int kChunk = W > kGroup ? W : kGroup;
+  for (int k = 0; k < inner; k += kChunk) {
+    Value chunk[kChunk];
+#pragma GCC unroll 4
+    for (int j = 0; j < kChunk; j += W) {
+      vf values = vf{};
+      if (row != nullptr && k + j + W <= K) {
+        values = load(row + k + j);
+      } else {
+        for (int i = 0; row != nullptr && k + j + i < K; ++i) values[i] = row[k + j + i];
+      }
+      const auto converted = convert(values);
+      __builtin_memcpy(chunk + j, &converted, W * sizeof(Value));
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < kChunk; g += kGroup, to += MR * kGroup) {
+      if (k + g < inner) __builtin_memcpy(to, chunk + g, kGroup * sizeof(Value));
+    }
+  }
+}
+
 static void pack_block_bfloat16(const float* in, int rows, int64_t ld, int K, void* block) {
 #if defined(FLES_BFLOAT16_DOT)
-  auto* to = static_cast<uint16_t*>(block);
+  constexpr int kGroup = Bfloat16::kGroup;
   for (int i = 0; i < MR; ++i) {
-    for (int k = 0; k < padded(K); k += W) {
-      vf values = vf{};
-      if (i < rows && k + W <= K) {
-        values = load(in + i * ld + k);
-      } else {
-        for (int j = 0; i < rows && k + j < K; ++j) values[j] = in[i * ld + k + j];
-      }
-      const vi rounded = round_bfloat16(values);
-      const auto narrow = __builtin_convertvector(rounded >> 16, half_shorts);
-      for (int j = 0; j < W && k + j < padded(K); j += 2) {
-        __builtin_memcpy(to + (int64_t{(k + j) / 2} * MR + i) * 2, reinterpret_cast<const int16_t*>(&narrow) + j, 4);
-      }
-    }
+    pack_row<kGroup>(i < rows ? in + i * ld : nullptr, K, padded_for<Bfloat16>(K),
+                     static_cast<uint16_t*>(block) + i * kGroup,
+                     [](vf x) { return __builtin_convertvector(round_bfloat16(x) >> 16, half_shorts); });
   }
 #else
   pack_groups(in, rows, ld, K, static_cast<float*>(block), [](group values) { return round_group(values); });
@@ -141,36 +156,20 @@ FLES_INLINE vi nearest(vf x, vf scale) {
 }
 
 static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* block) {
-  auto* base = static_cast<uint8_t*>(block);
+  constexpr int kGroup = Int8::kGroup;
   auto* scales = static_cast<float*>(block);
+  auto* groups = reinterpret_cast<stored_int8*>(static_cast<uint8_t*>(block) + Int8::kBlockHeader);
   for (int i = 0; i < MR; ++i) {
-    const float* from = in + i * ld;
-    const float largest = i < rows ? largest_of(from, K) : 0.0f;
+    const float* row = i < rows ? in + i * ld : nullptr;
+    const float largest = row == nullptr ? 0.0f : largest_of(row, K);
     const vf inverse = splat(largest > 0.0f ? 127.0f / largest : 0.0f);
     scales[i] = largest / 127.0f;
     vi sum = vi{};
-    uint8_t* to = base + Int8::kBlockHeader + i * Int8::kLane;
-    for (int k = 0; k < padded(K); k += W) {
-      vf values = vf{};
-      if (i < rows && k + W <= K) {
-        values = load(from + k);
-      } else {
-        for (int j = 0; i < rows && k + j < K; ++j) values[j] = from[k + j];
-      }
-      const vi whole = nearest(values, inverse);
-      if constexpr (kStep == 4) {
-        const auto narrow = __builtin_convertvector(whole, quarter_bytes);
-        sum += __builtin_convertvector(narrow, vi);  // of what is stored: NaN leaves any bits
-        for (int j = 0; j < W && k + j < padded(K); j += 4, to += MR * Int8::kLane) {
-          __builtin_memcpy(to, reinterpret_cast<const int8_t*>(&narrow) + j, 4);
-        }
-      } else {
-        const auto narrow = __builtin_convertvector(whole, half_shorts);
-        for (int j = 0; j < W && k + j < padded(K); j += 2, to += MR * Int8::kLane) {
-          __builtin_memcpy(to, reinterpret_cast<const int16_t*>(&narrow) + j, 4);
-        }
-      }
-    }
+    pack_row<kGroup>(row, K, padded_for<Int8>(K), groups + i * kGroup, [&](vf x) {
+      const auto narrow = __builtin_convertvector(nearest(x, inverse), stored_int8s);
+      sum += __builtin_convertvector(narrow, vi);  // of what is stored: NaN leaves any bits
+      return narrow;
+    });
     int32_t total = 0;
     for (int j = 0; j < W; ++j) total += sum[j];
     __builtin_memcpy(scales + MR + i, &total, sizeof total);
@@ -179,23 +178,24 @@ static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* 
 
 static void pack_columns_float32(const float* in, int rows, int64_t ld, int count, void* to) {
   auto* block = static_cast<float*>(to);
-  for (int r = 0; r < padded(rows); r += kGroup, block += MR * kGroup) {
-    for (int g = 0; g < kGroup; ++g) {
-      const float* row = in + (r + g) * ld;
-      for (int i = 0; i < MR; ++i) block[i * kGroup + g] = r + g < rows && i < count ? row[i] : 0.0f;
-    }
+  transpose_groups(in, rows, ld, count, [&](int r, int i, group x) { store_group(block + r * MR + i * kGroup, x); });
+  for (int r = 0; r < padded(rows); r += kGroup) {
+    for (int i = count; i < MR; ++i) store_group(block + r * MR + i * kGroup, group{});
   }
 }
 
 static void pack_columns_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
 #if defined(FLES_BFLOAT16_DOT)
+  constexpr int kGroup = Bfloat16::kGroup;
   auto* block = static_cast<uint16_t*>(to);
-  for (int r = 0; r < padded(rows); r += 2, block += MR * 2) {
-    for (int g = 0; g < 2; ++g) {
-      const float* row = in + (r + g) * ld;
-      for (int i = 0; i < MR; ++i) block[i * 2 + g] = r + g < rows && i < count ? bfloat16_of(row[i]) : 0;
-    }
-  }
+  // Four zeros fill the last group up, or MR groups where there is no such column.
+  const auto fill = [](uint16_t* at, int count) { __builtin_memset(at, 0, count * sizeof *at); };
+  transpose_groups(in, rows, ld, count, [&](int r, int i, group x) {
+    uint16_t* at = block + (r / kGroup * MR + i) * kGroup + r % kGroup;
+    for (int g = 0; g < 4; ++g) at[g] = bfloat16_of(x[g]);
+    if (r % kGroup == 0 && r + 4 >= rows) fill(at + 4, 4);
+  });
+  for (int r = 0; r < rows; r += kGroup) fill(block + (r / kGroup * MR + count) * kGroup, (MR - count) * kGroup);
 #else
   pack_columns_float32(in, rows, ld, count, to);
   auto* block = static_cast<float*>(to);
@@ -219,7 +219,7 @@ static void pack_panel_float32(const float* in, int rows, int64_t ld, int count,
 static void pack_panel_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
   constexpr int kStep = Bfloat16::kStep;
   auto* panel = static_cast<uint16_t*>(to);
-  for (int r = 0; r < padded(rows); ++r) {
+  for (int r = 0; r < padded_for<Bfloat16>(rows); ++r) {
     vf values[NV] = {};
     if (r < rows) load_row(in + r * ld, values, count);
     uint16_t* row = panel + int64_t{r / kStep} * NR * kStep + r % kStep;

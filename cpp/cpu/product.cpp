@@ -5,7 +5,7 @@ namespace fles::cpu {
 void multiply(State& state, const Product& p) {
   const Kernels& kernels = *state.kernels;
   const ProductKernels& products = state.products(p.type);
-  const int group = 64 * kernels.MR;  // rows handed out together
+  const int group = rows_at_once(kernels, products, p.inner);  // rows handed out together
   const int groups = (p.rows + group - 1) / group;
   const int width = panels_at_once(products, p.inner) * kernels.NR;  // columns handed out together
   const int widths = (p.columns + width - 1) / width;

@@ -16,7 +16,8 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
   const auto* weight = static_cast<const uint8_t*>(matrix.data);
   const int64_t panel = products.panel_bytes(a.C);
   int32_t* argmax = row_norms == nullptr ? a.argmax : nullptr;
-  const int width = panels_at_once(products, a.C) * kernels.NR;  // columns handed out together
+  const int at_once = panels_at_once(products, a.C) * kernels.NR;
+  const int width = 4 * at_once;  // columns handed out together: rows are read from afar once for all of them
   const int widths = (a.V + width - 1) / width;
   // Running maxima of those columns for every text, and the rows they came from, for each thread.
   const size_t best = static_cast<size_t>(a.B) * width;
@@ -33,6 +34,8 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
         .rows = a.T,
         .columns = static_cast<int>(a.V - column < width ? a.V - column : width),
         .K = a.C,
+        .rows_at_once = rows_at_once(kernels, products, a.C),
+        .columns_at_once = at_once,
         .bias = a.bias + column,
         .row_text = row_text,
         .texts = a.B,
@@ -114,6 +117,8 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
         .rows = rows,
         .columns = part.count,
         .K = a.C,
+        .rows_at_once = rows_at_once(kernels, products, a.C),
+        .columns_at_once = panels_at_once(products, a.C) * kernels.NR,
         .bias = bias,
         .row_text = row_text.data(),
         .texts = 1,

@@ -5,7 +5,8 @@ struct Rows {
   static constexpr int value = M;
 };
 
-// Calls row(i, sums) for i in first..first + M - 1 of a block with the NV vectors of row i. K is a multiple of 4.
+// Calls row(i, sums) for i in first..first + M - 1 of a block with the NV vectors of row i. K is a whole number of
+// groups.
 template <class D, int M, class Row>
 FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::Panel* b, int K, Row&& row) {
   typename D::Sum sums[M][NV];
@@ -14,7 +15,7 @@ FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::P
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) sums[i][j] = typename D::Sum{};
   }
-  D::template multiply<M>(a, first, b, K, sums);
+  multiply<D, M>(a, first, b, K, sums);
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     vf values[NV];

@@ -1,5 +1,9 @@
-// The three arithmetics of matrix products: how each stores a block and a panel, and its inner loop over K. Included
-// after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector extensions cannot say.
+// The three arithmetics of matrix products: how each stores a block and a panel, and what one step of its inner loop
+// does. Included after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector extensions
+// cannot say.
+//
+// A block is [padded(K) / kGroup][MR][kGroup]: a row's values lie in groups of 16 bytes, and a step takes 4 of these
+// (1, 2 or 4 values). A panel is [padded(K) / values of a step][NR][values of a step], kPanelStep bytes a step.
 
 typedef int8_t half_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
 typedef int8_t half_bytes_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES / 2), aligned(1), may_alias));
@@ -15,33 +19,25 @@ FLES_INLINE int32_t bits_at(const void* p) {
   return bits;
 }
 
+// K up to a whole number of groups, each of 16 bytes in a block.
+template <class D>
+constexpr int padded_for(int K) {
+  return (K + D::kGroup - 1) / D::kGroup * D::kGroup;
+}
+
 struct Float32 {
-  using Block = float;  // [K / 4][MR][4]
-  using Panel = float;  // [K][NR]
+  using Block = float;
+  using Panel = float;
   using Sum = vf;
   static constexpr bool kScreens = false;
-  static constexpr int64_t block_size(int K) { return int64_t{padded(K)} * MR; }
-  static constexpr int64_t panel_size(int K) { return int64_t{padded(K)} * NR; }
+  static constexpr int kGroup = 4;
+  static constexpr int kBlockHeader = 0, kPanelHeader = 0, kPanelStep = NR * 4;  // bytes
+  static constexpr int64_t block_size(int K) { return int64_t{padded_for<Float32>(K)} * MR; }
+  static constexpr int64_t panel_size(int K) { return int64_t{padded_for<Float32>(K)} * NR; }
 
-  template <int M>
-  FLES_INLINE void multiply(const float* __restrict a, int first, const float* __restrict b, int K, vf (&sums)[M][NV]) {
-    a += first * kGroup;
-    for (int k = 0; k < K; k += kGroup, a += (MR - 1) * kGroup) {
-      // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
-#pragma GCC unroll 1
-      for (int g = 0; g < kGroup; ++g, ++a, b += NR) {
-        __builtin_prefetch(b + 8 * NR);
-        vf columns[NV];
-#pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) columns[j] = load(b + j * W);
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 2
-          for (int j = 0; j < NV; ++j) sums[i][j] += a[i * kGroup] * columns[j];
-        }
-      }
-    }
-  }
+  FLES_INLINE vf columns(const char* panel, int j) { return load(reinterpret_cast<const float*>(panel) + j * W); }
+  FLES_INLINE float row(const char* block) { return *reinterpret_cast<const float*>(block); }
+  FLES_INLINE vf add(vf sums, float row, vf columns) { return sums + row * columns; }
   FLES_INLINE void finish(const float*, const float*, int, vf (&sums)[NV], vf (&out)[NV]) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) out[j] = sums[j];
@@ -81,56 +77,29 @@ FLES_INLINE vf widen_bfloat16(const uint16_t* p) {
 }
 
 struct Bfloat16 {
-  using Panel = uint16_t;  // [K / kStep][NR][kStep]
+  using Panel = uint16_t;
   using Sum = vf;
   static constexpr bool kScreens = false;
-  static constexpr int64_t panel_size(int K) { return int64_t{padded(K)} * NR; }
-  static constexpr int64_t block_size(int K) { return int64_t{padded(K)} * MR; }
+  static constexpr int kBlockHeader = 0, kPanelHeader = 0;
 #if defined(FLES_BFLOAT16_DOT)
-  using Block = uint16_t;  // [K / 2][MR][2]
-  static constexpr int kStep = 2;
-
-  template <int M>
-  FLES_INLINE void multiply(const uint16_t* __restrict a, int first, const uint16_t* __restrict b, int K,
-                            vf (&sums)[M][NV]) {
-    a += first * 2;
-    for (int k = 0; k < K; k += 2, a += MR * 2, b += NR * 2) {
-      __builtin_prefetch(b + 16 * NR);
-      vi columns[NV];
-#pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) columns[j] = load_bits(b + j * 2 * W);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        const vi row = splat_bits(bits_at(a + i * 2));
-#pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) sums[i][j] = dot_bfloat16(sums[i][j], row, columns[j]);
-      }
-    }
-  }
+  using Block = uint16_t;
+  static constexpr int kStep = 2, kGroup = 8;
+  FLES_INLINE vi columns(const char* panel, int j) { return load_bits(panel + j * W * 4); }
+  FLES_INLINE vi row(const char* block) { return splat_bits(bits_at(block)); }
+  FLES_INLINE vf add(vf sums, vi row, vi columns) { return dot_bfloat16(sums, row, columns); }
 #else
-  using Block = float;  // [K / 4][MR][4], rounded: without the instruction the weights are widened as they are read
-  static constexpr int kStep = 1;
-
-  template <int M>
-  FLES_INLINE void multiply(const float* __restrict a, int first, const uint16_t* __restrict b, int K,
-                            vf (&sums)[M][NV]) {
-    a += first * kGroup;
-    for (int k = 0; k < K; k += kGroup, a += (MR - 1) * kGroup) {
-#pragma GCC unroll 1
-      for (int g = 0; g < kGroup; ++g, ++a, b += NR) {
-        __builtin_prefetch(b + 16 * NR);
-        vf columns[NV];
-#pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) columns[j] = widen_bfloat16(b + j * W);
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 2
-          for (int j = 0; j < NV; ++j) sums[i][j] += a[i * kGroup] * columns[j];
-        }
-      }
-    }
+  using Block = float;  // rounded: without the instruction the weights are widened as they are read
+  static constexpr int kStep = 1, kGroup = 4;
+  FLES_INLINE vf columns(const char* panel, int j) {
+    return widen_bfloat16(reinterpret_cast<const uint16_t*>(panel) + j * W);
   }
+  FLES_INLINE float row(const char* block) { return *reinterpret_cast<const float*>(block); }
+  FLES_INLINE vf add(vf sums, float row, vf columns) { return sums + row * columns; }
 #endif
+  static constexpr int kPanelStep = NR * kStep * 2;
+  static constexpr int64_t panel_size(int K) { return int64_t{padded_for<Bfloat16>(K)} * NR; }
+  static constexpr int64_t block_size(int K) { return int64_t{padded_for<Bfloat16>(K)} * MR; }
+
   FLES_INLINE void finish(const Block*, const uint16_t*, int, vf (&sums)[NV], vf (&out)[NV]) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) out[j] = sums[j];
@@ -142,6 +111,8 @@ struct Bfloat16 {
 // by the sum of the input's row.
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 constexpr int kStep = 4;
+typedef int8_t stored_int8;
+typedef quarter_bytes stored_int8s;  // W of them
 constexpr int kWeightOffset = 128;
 #if defined(__AVX512VNNI__)
 FLES_INLINE vi dot_int8(vi sums, vi a, vi b) { return (vi)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)b, (__m512i)a); }
@@ -152,10 +123,14 @@ FLES_INLINE vi dot_int8(vi sums, vi a, vi b) {
 #endif
 #elif defined(__ARM_FEATURE_DOTPROD)
 constexpr int kStep = 4;
+typedef int8_t stored_int8;
+typedef quarter_bytes stored_int8s;  // W of them
 constexpr int kWeightOffset = 0;
 FLES_INLINE vi dot_int8(vi sums, vi a, vi b) { return (vi)vdotq_s32((int32x4_t)sums, (int8x16_t)b, (int8x16_t)a); }
 #else
 constexpr int kStep = 2;
+typedef int16_t stored_int8;
+typedef half_shorts stored_int8s;
 constexpr int kWeightOffset = 0;
 FLES_INLINE vi dot_int8(vi sums, vi a, vi b) {
 #if FLES_VECTOR_BYTES == 64 && defined(__AVX512BW__)
@@ -185,37 +160,24 @@ FLES_INLINE vi load_weights(const uint8_t* p) {
 }
 
 struct Int8 {
-  // Scales of the MR rows and sums of their values, then values [K / kStep][MR][kStep], of 16 bits where kStep is 2.
+  // Scales of the MR rows and sums of their values, then the values, of 16 bits where kStep is 2.
   using Block = uint8_t;
-  // Scales of the NR columns, L2 norms of their weights and of what rounding took from these, then values
-  // [K / kStep][NR][kStep].
+  // Scales of the NR columns, L2 norms of their weights and of what rounding took from these, then the values.
   using Panel = uint8_t;
   using Sum = vi;
   static constexpr bool kScreens = true;
-  static constexpr int kLane = 4;  // bytes of a row's values in one step
+  static constexpr int kGroup = 4 * kStep;
   static constexpr int kBlockHeader = MR * 8;
   static constexpr int kPanelHeader = NR * 12;
-  static constexpr int64_t block_size(int K) { return kBlockHeader + int64_t{padded(K)} / kStep * MR * kLane; }
-  static constexpr int64_t panel_size(int K) { return kPanelHeader + int64_t{padded(K)} * NR; }
+  static constexpr int kPanelStep = NR * kStep;
+  static constexpr int64_t block_size(int K) { return kBlockHeader + int64_t{padded_for<Int8>(K)} / kStep * MR * 4; }
+  static constexpr int64_t panel_size(int K) { return kPanelHeader + int64_t{padded_for<Int8>(K)} * NR; }
 
-  template <int M>
-  FLES_INLINE void multiply(const uint8_t* __restrict a, int first, const uint8_t* __restrict b, int K,
-                            vi (&sums)[M][NV]) {
-    a += kBlockHeader + first * kLane;
-    b += kPanelHeader;
-    for (int k = 0; k < K; k += kStep, a += MR * kLane, b += NR * kStep) {
-      __builtin_prefetch(b + 16 * kStep * NR);
-      vi columns[NV];
-#pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) columns[j] = load_weights(b + j * W * kStep);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        const vi row = splat_bits(bits_at(a + i * kLane));
-#pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) sums[i][j] = dot_int8(sums[i][j], row, columns[j]);
-      }
-    }
+  FLES_INLINE vi columns(const char* panel, int j) {
+    return load_weights(reinterpret_cast<const uint8_t*>(panel) + j * W * kStep);
   }
+  FLES_INLINE vi row(const char* block) { return splat_bits(bits_at(block)); }
+  FLES_INLINE vi add(vi sums, vi row, vi columns) { return dot_int8(sums, row, columns); }
   FLES_INLINE void finish(const uint8_t* a, const uint8_t* b, int row, vi (&sums)[NV], vf (&out)[NV]) {
     const auto* scales = reinterpret_cast<const float*>(a);
     const float scale = scales[row];
@@ -227,3 +189,32 @@ struct Int8 {
     }
   }
 };
+
+// Where few rows are multiplied the panels come from memory, which the processor foresees too late by itself.
+constexpr int kPanelAhead = 4096;  // bytes
+
+// Adds the products of rows first..first + M - 1 of a block with a panel to the sums.
+template <class D, int M>
+FLES_INLINE void multiply(const typename D::Block* block, int first, const typename D::Panel* panel, int K,
+                          typename D::Sum (&sums)[M][NV]) {
+  constexpr int kGroupBytes = 16;
+  const char* __restrict a = reinterpret_cast<const char*>(block) + D::kBlockHeader + first * kGroupBytes;
+  const char* __restrict b = reinterpret_cast<const char*>(panel) + D::kPanelHeader;
+  for (int k = 0; k < K; k += D::kGroup, a += (MR - 1) * kGroupBytes) {
+    // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
+#pragma GCC unroll 1
+    for (int step = 0; step < 4; ++step, a += 4, b += D::kPanelStep) {
+#pragma GCC unroll 2
+      for (int line = 0; line < D::kPanelStep; line += 64) __builtin_prefetch(b + kPanelAhead + line);
+      decltype(D::columns(b, 0)) columns[NV];
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) columns[j] = D::columns(b, j);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        const auto row = D::row(a + i * kGroupBytes);
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) sums[i][j] = D::add(sums[i][j], row, columns[j]);
+      }
+    }
+  }
+}

@@ -234,27 +234,26 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
         SCOPED_TRACE(testing::Message() << "V " << V << ", K " << K << (sum ? ", sum" : ", max"));
         std::vector<float> pooled(int64_t{B} * V, 7.0f), without(int64_t{B} * V, 7.0f);
         std::vector<int32_t> argmax(int64_t{B} * V, 7);
-        std::vector<float> best(int64_t{B} * kernels.NR);
-        std::vector<int32_t> best_row(int64_t{B} * kernels.NR);
+        std::vector<float> best(int64_t{B} * panels(V) * kernels.NR);
+        std::vector<int32_t> best_row(int64_t{B} * panels(V) * kernels.NR);
         const auto run = [&](std::vector<float>& out, bool with_argmax) {
-          for (int panel = 0; panel < panels(V); ++panel) {
-            const int column = panel * kernels.NR;
-            products_of.head_panels({.blocks = blocks.data(),
-                                     .panels = weight.data() + int64_t{column} * padded(K),
-                                     .rows = T,
-                                     .columns = std::min(kernels.NR, V - column),
-                                     .K = K,
-                                     .bias = p.bias.data() + column,
-                                     .row_text = row_text.data(),
-                                     .texts = B,
-                                     .pooling = sum ? 1 : 0,
-                                     .best = best.data(),
-                                     .best_row = with_argmax ? best_row.data() : nullptr,
-                                     .pooled = out.data() + column,
-                                     .argmax = with_argmax ? argmax.data() + column : nullptr,
-                                     .ld = V,
-                                     .row_norms = nullptr});
-          }
+          products_of.head_panels({.blocks = blocks.data(),
+                                   .panels = weight.data(),
+                                   .rows = T,
+                                   .columns = V,
+                                   .K = K,
+                                   .rows_at_once = kernels.MR,
+                                   .columns_at_once = 2 * kernels.NR,
+                                   .bias = p.bias.data(),
+                                   .row_text = row_text.data(),
+                                   .texts = B,
+                                   .pooling = sum ? 1 : 0,
+                                   .best = best.data(),
+                                   .best_row = with_argmax ? best_row.data() : nullptr,
+                                   .pooled = out.data(),
+                                   .argmax = with_argmax ? argmax.data() : nullptr,
+                                   .ld = V,
+                                   .row_norms = nullptr});
         };
         run(pooled, !sum);
         run(without, false);

@@ -190,8 +190,9 @@ struct Int8 {
   }
 };
 
-// Where few rows are multiplied the panels come from memory, which the processor foresees too late by itself.
-constexpr int kPanelAhead = 4096;  // bytes
+// Where few rows are multiplied the panels come from memory, which the processor foresees too late by itself; a block
+// of many values lies in the second-level cache.
+constexpr int kPanelAhead = 4096, kBlockAhead = 2048;  // bytes
 
 // Adds the products of rows first..first + M - 1 of a block with a panel to the sums.
 template <class D, int M>
@@ -201,6 +202,8 @@ FLES_INLINE void multiply(const typename D::Block* block, int first, const typen
   const char* __restrict a = reinterpret_cast<const char*>(block) + D::kBlockHeader + first * kGroupBytes;
   const char* __restrict b = reinterpret_cast<const char*>(panel) + D::kPanelHeader;
   for (int k = 0; k < K; k += D::kGroup, a += (MR - 1) * kGroupBytes) {
+#pragma GCC unroll 4
+    for (int line = 0; line < MR * kGroupBytes; line += 64) __builtin_prefetch(a + kBlockAhead + line);
     // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
 #pragma GCC unroll 1
     for (int step = 0; step < 4; ++step, a += 4, b += D::kPanelStep) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <latch>
 #include <random>
 #include <string>
 #include <thread>
@@ -125,9 +126,11 @@ TEST(Device, EncodesOnSeveralThreads) {
   constexpr int kThreads = 3, kRounds = 4;
   std::vector<Floats> own(kThreads), common(kThreads);
   std::vector<std::thread> threads;
+  std::latch ready(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       Encoder encoder(device(), source);
+      ready.arrive_and_wait();
       for (int round = 0; round < kRounds; ++round) {
         own[i] = sparse(encoder, kBatches[i], {});
         common[i] = sparse(shared, kBatches[i], {});

@@ -11,7 +11,7 @@ import { buildTarget, fail, finished, forEach, missing, requireCompiler, root, r
 const LIMIT_MS = 300_000; // of a run; the longest takes a tenth of it
 const FOLDER = 'build-sanitized';
 
-/** The compiler of the builds for ThreadSanitizer, as in planted-bugs.mjs. */
+/** The compiler of the builds for ThreadSanitizer: the emulator's fibers need clang's. */
 function requireClang() {
   const args = ['-fsanitize=thread', '-x', 'c++', '-', '-o', '/dev/null'];
   const options = { input: 'int main() {}\n', stdio: ['pipe', 'ignore', 'ignore'] };
@@ -38,7 +38,9 @@ function build(name, sanitize, folder, env) {
   buildTarget('.', folder, 'fles_device_tests', ['-DFLES_NATIVE_TESTS=ON', ...options], env);
   buildTarget('cuda', cuda, 'fles_cuda', ['-DFLES_CUDA_EMULATED=ON', ...options], env);
   console.log(`built for ${sanitize} in ${seconds(start)}`);
-  const [, compiler] = /^CMAKE_CXX_COMPILER:\w+=(.*)$/m.exec(readFileSync(join(root, folder, 'CMakeCache.txt'), 'utf8'));
+  const [, compiler] = /^CMAKE_CXX_COMPILER:\w+=(.*)$/m.exec(
+    readFileSync(join(root, folder, 'CMakeCache.txt'), 'utf8'),
+  );
   return {
     name,
     folder,
@@ -67,7 +69,10 @@ async function planted(bug, whole) {
   const folder = join(root, FOLDER, 'bugs', `${bug.name.replaceAll(' ', '-')}-${whole.name}`);
   const copy = join(folder, basename(bug.file));
   mkdirSync(folder, { recursive: true });
-  writeFileSync(copy, text.replace(bug.find, () => bug.put));
+  writeFileSync(
+    copy,
+    text.replace(bug.find, () => bug.put),
+  );
 
   const [room] = bug.file.split('/');
   const { directory, compile, object } = whole.commands[room].find(({ file }) => file === join(root, bug.file));
@@ -101,12 +106,17 @@ async function outcome(one, { device, variables }, tests = '*') {
     env,
     timeout: LIMIT_MS,
   });
-  const seen =
-    /ThreadSanitizer: (data race|heap-use-after-free)/.test(text) ? 'race'
-    : text.includes('ERROR: AddressSanitizer') ? 'address'
-    : text.includes('runtime error: ') ? 'undefined'
-    : text.includes('[  FAILED  ]') ? 'wrong'
-    : status === 0 ? '-' : 'crash';
+  const seen = /ThreadSanitizer: (data race|heap-use-after-free)/.test(text)
+    ? 'race'
+    : text.includes('ERROR: AddressSanitizer')
+      ? 'address'
+      : text.includes('runtime error: ')
+        ? 'undefined'
+        : text.includes('[  FAILED  ]')
+          ? 'wrong'
+          : status === 0
+            ? '-'
+            : 'crash';
   return { seen, text };
 }
 
@@ -132,7 +142,7 @@ const CLEAN = [
   cuda('address', 'random:3', 'lazy:3'),
   cuda('address', 'random:4', 'lazy:4'),
 ];
-/** How bugs are looked for: one of the ways must come to the word. Threads of the CPU's meet by chance. */
+/** How bugs are looked for: one of the ways must come to the word. Threads of the pool meet by chance. */
 const SEEDS = [1, 2, 3];
 const MEANS = {
   lazy: { sees: 'wrong', ways: SEEDS.map((seed) => cuda('address', 'forward', `lazy:${seed}`)) },
@@ -164,7 +174,8 @@ await forEach(CLEAN, async (way) => {
 });
 
 const bugs = BUGS.filter(({ name }) => name.includes(process.argv[2] ?? ''));
-if (bugs.length === 0) fail(`ERR_ARGUMENT no bug has "${process.argv[2]}" in its name; scripts/sanitized/bugs.mjs has them`);
+if (bugs.length === 0)
+  fail(`ERR_ARGUMENT no bug has "${process.argv[2]}" in its name; scripts/sanitized/bugs.mjs has them`);
 const searches = bugs.flatMap((bug) => bug.seenBy.map((means) => ({ bug, means })));
 await forEach(searches, async ({ bug, means }) => {
   const start = performance.now();
@@ -177,5 +188,7 @@ await forEach(searches, async ({ bug, means }) => {
   }
   report(`${means}: ${bug.name}`, words.join(' '), words.at(-1) === sees, start);
 });
-console.log(`${CLEAN.length} runs, ${searches.length} searches for planted bugs, ${failures} failed, in ${seconds(started)}`);
+console.log(
+  `${CLEAN.length} runs, ${searches.length} searches for planted bugs, ${failures} failed, in ${seconds(started)}`,
+);
 process.exit(failures > 0 ? 1 : 0);

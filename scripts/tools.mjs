@@ -49,7 +49,12 @@ export function sources() {
 const PACKAGES = {
   compiler: { debian: 'g++', fedora: 'gcc-c++', alpine: 'g++', macos: 'xcode-select --install' },
   make: { macos: 'xcode-select --install' },
-  clang: { debian: 'clang-19 libclang-rt-19-dev', fedora: 'clang compiler-rt', alpine: 'clang19 compiler-rt', macos: 'llvm' },
+  clang: {
+    debian: 'clang-19 libclang-rt-19-dev',
+    fedora: 'clang compiler-rt',
+    alpine: 'clang19 compiler-rt',
+    macos: 'llvm',
+  },
   python3: { macos: 'xcode-select --install' },
   'clang-format': {
     debian: 'clang-format-19',

@@ -1,11 +1,10 @@
 // Checks the checker: every bug of test/cuda/planted_bugs.cu must be seen by the emulator of CUDA (cuda/emulate) or by
 // the sanitizers that the emulated kernels are compiled with, and the kernels without a bug must be clean. Prints who
 // saw what; ends with 1 when something is missed. An argument is a part of the names of the bugs to run.
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
-import { fail, requireTool, root, run } from './tools.mjs';
+import { fail, finished, forEach, requireTool, root, run } from './tools.mjs';
 
 const RANDOM = 5; // seeds
 const LAZY = 10;
@@ -45,15 +44,6 @@ function builds() {
   return all;
 }
 
-/** Calls `work` on every item, as many at a time as there are processors. */
-async function forEach(items, work) {
-  const waiting = [...items];
-  const worker = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
-}
-
 const modified = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const filesIn = (folder) => readdirSync(join(root, folder)).map((name) => join(folder, name));
 
@@ -82,22 +72,9 @@ async function build({ name, compiler, kernels, engine = kernels }) {
   return program;
 }
 
-/** Runs a program to its end: its exit status, what it printed, and its last line on stdout. */
-function finished(command, args, variables = {}) {
-  const options = { cwd: root, env: { ...process.env, ...variables }, timeout: LIMIT_MS, maxBuffer: 1 << 26 };
-  return new Promise((done) => {
-    execFile(command, args, options, (error, stdout, stderr) =>
-      done({
-        status: error === null ? 0 : (error.code ?? 1),
-        text: stdout + stderr,
-        last: stdout.trimEnd().split('\n').at(-1),
-      }),
-    );
-  });
-}
-
 /** What a run came to, in a word; '-' for nothing. A crash is not an answer. */
-function verdict({ status, text, last }) {
+function verdict({ status, text, stdout }) {
+  const last = stdout.trimEnd().split('\n').at(-1);
   if (text.includes('ThreadSanitizer: data race')) return 'race';
   if (/ERROR: ThreadSanitizer/.test(text)) return 'fault';
   if (text.includes('ERROR: AddressSanitizer')) return 'address';
@@ -154,7 +131,9 @@ const runs = bugs.flatMap((bug) =>
 );
 await forEach(runs, async ({ bug, column, place, program, variables }) => {
   bug.verdicts[column] ??= [];
-  bug.verdicts[column][place] = verdict(await finished(join(root, program), [bug.name], variables));
+  bug.verdicts[column][place] = verdict(
+    await finished(join(root, program), [bug.name], { env: { ...process.env, ...variables }, timeout: LIMIT_MS }),
+  );
 });
 
 /** One word, or how many of several runs saw something. */

@@ -1,5 +1,5 @@
 // What the other scripts share: running programs, and naming those that are missing with the command that installs them.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -22,6 +22,24 @@ export function run(command, args, options = {}) {
   return status ?? 1; // no status: killed by a signal
 }
 
+/** Runs a program to its end, with options of execFile: its exit status and what it printed. */
+export function finished(command, args, options = {}) {
+  return new Promise((done) => {
+    execFile(command, args, { cwd: root, maxBuffer: 1 << 26, ...options }, (error, stdout, stderr) =>
+      done({ status: error === null ? 0 : (error.code ?? 1), text: stdout + stderr, stdout }),
+    );
+  });
+}
+
+/** Calls `work` on every item, as many at a time as there are processors. */
+export async function forEach(items, work) {
+  const waiting = [...items];
+  const worker = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+}
+
 /** The lines of cpp/sources.txt. */
 export function sources() {
   return readFileSync(join(root, 'cpp/sources.txt'), 'utf8').split(/\r?\n/).filter(Boolean);
@@ -31,6 +49,12 @@ export function sources() {
 const PACKAGES = {
   compiler: { debian: 'g++', fedora: 'gcc-c++', alpine: 'g++', macos: 'xcode-select --install' },
   make: { macos: 'xcode-select --install' },
+  clang: {
+    debian: 'clang-19 libclang-rt-19-dev',
+    fedora: 'clang compiler-rt',
+    alpine: 'clang19 compiler-rt',
+    macos: 'llvm',
+  },
   python3: { macos: 'xcode-select --install' },
   'clang-format': {
     debian: 'clang-format-19',
@@ -79,11 +103,26 @@ export function requireCompiler() {
   return compiler;
 }
 
+/**
+ * What the native core is compiled with under sanitizers: -O2 would take six times as long to compile the kernels, and
+ * shows nothing more.
+ */
+export const SANITIZED = [
+  '-DCMAKE_BUILD_TYPE=Debug',
+  '-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g -D_GLIBCXX_ASSERTIONS',
+  '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON',
+];
+
+/** Builds a target of a cmake project of the package into a folder of it. */
+export function buildTarget(project, folder, target, options, env = process.env) {
+  const configure = ['-S', join(root, project), '-B', folder, '--log-level=WARNING', ...options];
+  if (run('cmake', configure, { env }) !== 0) process.exit(1);
+  const build = ['--build', folder, '--target', target, '--parallel', String(availableParallelism())];
+  if (run('cmake', build) !== 0) fail(`ERR_BUILD ${target} did not compile; the messages above say why`);
+}
+
 /** Builds the native tests into a folder of the package; further options are cmake's. The program. */
 export function buildNativeTests(folder, ...options) {
-  const configure = ['-S', root, '-B', folder, '--log-level=WARNING', '-DFLES_NATIVE_TESTS=ON', ...options];
-  if (run('cmake', configure) !== 0) process.exit(1);
-  const build = ['--build', folder, '--target', 'fles_tests', '--parallel', String(availableParallelism())];
-  if (run('cmake', build) !== 0) fail('ERR_BUILD the native tests did not compile; the messages above say why');
+  buildTarget('.', folder, 'fles_tests', ['-DFLES_NATIVE_TESTS=ON', ...options]);
   return `${folder}/fles_tests`;
 }

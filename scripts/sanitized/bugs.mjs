@@ -1,0 +1,81 @@
+// Bugs of encoder and trainer as wholes that test-sanitized.mjs plants, each in a copy of its file: the text `find`,
+// which must be there once, becomes `put`. `tests` is GoogleTest's filter of what shows it, `seenBy` every means of
+// test-sanitized.mjs that must see it.
+const TRAINS = '*TwentySteps*/float32';
+const THREADS = '*EncodesOnSeveralThreads';
+const ENCODES = '*EncodesLikeTheCpu';
+
+export const BUGS = [
+  {
+    name: 'a download does not wait for the stream of the ops',
+    file: 'cuda/device.cpp',
+    find: 'cudaMemcpyDeviceToHost, stream_), "downloading");\n  wait();',
+    put: 'cudaMemcpyDeviceToHost, nullptr), "downloading");',
+    tests: ENCODES,
+    seenBy: ['lazy'],
+  },
+  {
+    name: 'an upload fills staging memory that is yet to be copied',
+    file: 'cuda/device.cpp',
+    find: '    check(cudaEventSynchronize(copied_[half_]), "uploading");\n',
+    put: '',
+    tests: TRAINS,
+    seenBy: ['lazy'],
+  },
+  {
+    name: 'a kernel of the backward pass lacks its barrier',
+    file: 'cuda/layernorm_backward.cu',
+    find: '  }\n  __syncthreads();\n',
+    put: '  }\n',
+    tests: TRAINS,
+    seenBy: ['random', 'race on cuda'],
+  },
+  {
+    name: 'the counts of an encoded batch are one text short',
+    file: 'cpp/model/encoder.cpp',
+    find: 'counts_ = Buffer(backend_, B);',
+    put: 'counts_ = Buffer(backend_, B - 1);',
+    tests: ENCODES,
+    seenBy: ['address'],
+  },
+  {
+    name: 'the kept sums of attention are one float short',
+    file: 'cpp/train/network.cpp',
+    find: 'l.log_sums = allocate(T, c.heads)',
+    put: 'l.log_sums = allocate(1, int64_t{T} * c.heads - 1)',
+    tests: TRAINS,
+    seenBy: ['address'],
+  },
+  {
+    name: 'two uploads share the staging memory',
+    file: 'cuda/device.cpp',
+    find: 'void Device::upload(void* to, const void* from_host, size_t bytes) {\n  const std::scoped_lock held(one_op_);\n',
+    put: 'void Device::upload(void* to, const void* from_host, size_t bytes) {\n',
+    tests: THREADS,
+    seenBy: ['race on cuda'],
+  },
+  {
+    name: 'two calls of an encoder run at once',
+    file: 'cpp/model/encoder.cpp',
+    find: '  const std::scoped_lock held(one_call_);\n  const Parameters& p = parameters_;\n',
+    put: '  const Parameters& p = parameters_;\n',
+    tests: THREADS,
+    seenBy: ['race on cpu'],
+  },
+  {
+    name: 'two products share their scratch memory',
+    file: 'cpp/cpu/linear.cpp',
+    find: '  const std::scoped_lock held(state.one_op);\n',
+    put: '',
+    tests: THREADS,
+    seenBy: ['race on cpu'],
+  },
+  {
+    name: 'two threads of the pool add to one gradient',
+    file: 'cpp/cpu/linear_backward.cpp',
+    find: 'std::min<int64_t>(a.N, first + kColumns);',
+    put: 'std::min<int64_t>(a.N, first + kColumns + 1);',
+    tests: TRAINS,
+    seenBy: ['race on cpu'],
+  },
+];

@@ -25,7 +25,8 @@ const options = { list: false, json: null, filter: '' };
 for (let i = 2; i < process.argv.length; ++i) {
   if (process.argv[i] === '--list') options.list = true;
   else if (process.argv[i] === '--json' && i + 1 < process.argv.length) options.json = process.argv[++i];
-  else if (process.argv[i].startsWith('-')) fail(`ERR_USAGE unknown option ${process.argv[i]}; see the head of this script`);
+  else if (process.argv[i].startsWith('-'))
+    fail(`ERR_USAGE unknown option ${process.argv[i]}; see the head of this script`);
   else options.filter = process.argv[i];
 }
 
@@ -62,7 +63,11 @@ const STAGES = {
   tests: {
     build: builds.plain,
     runs: (op, library) => [
-      [process.execPath, [...vitest, `test/ops/${op}.test.ts`], { FLES_CUDA_LIBRARY: join(root, library), FLES_TF32: '0' }],
+      [
+        process.execPath,
+        [...vitest, `test/ops/${op}.test.ts`],
+        { FLES_CUDA_LIBRARY: join(root, library), FLES_TF32: '0' },
+      ],
     ],
   },
 };
@@ -87,7 +92,8 @@ function withoutChange(stage, op) {
     for (const [command, args, variables] of STAGES[stage].runs(op, STAGES[stage].build.library)) {
       const result = await finished(command, args, { variables });
       const seen = verdict(result);
-      if (seen !== null) fail(`ERR_TEST ${op} fails without a change (${stage}: ${seen}); make it pass first:\n${result.text}`);
+      if (seen !== null)
+        fail(`ERR_TEST ${op} fails without a change (${stage}: ${seen}); make it pass first:\n${result.text}`);
       longest = Math.max(longest, result.ms);
     }
     return longest;
@@ -131,17 +137,25 @@ if (existsSync(join(root, RESULTS))) {
 }
 const started = performance.now();
 const waiting = chosen.filter((mutant) => !stillHolds(known.get(keyOf(mutant))));
+waiting.sort((a, b) => (a.kind === '<') - (b.kind === '<')); // barriers and `>=` first
 let done = 0;
 await forEach(waiting, async (mutant) => {
   const key = keyOf(mutant);
   const folder = `${FOLDER}/${key}`;
   const begun = performance.now();
-  const found = { key, ...(await tried(mutant, folder)), tests, seconds: Math.round((performance.now() - begun) / 1000) };
+  const found = {
+    key,
+    ...(await tried(mutant, folder)),
+    tests,
+    seconds: Math.round((performance.now() - begun) / 1000),
+  };
   remove(folder);
   known.set(key, found);
   appendFileSync(join(root, RESULTS), `${JSON.stringify(found)}\n`);
   const { result, by = '', seen = '', op = '', seconds } = found;
-  console.log(`${++done}/${waiting.length} ${place(mutant)} ${mutant.becomes}: ${result} ${by} ${seen} ${op} ${seconds} s`);
+  console.log(
+    `${++done}/${waiting.length} ${place(mutant)} ${mutant.becomes}: ${result} ${by} ${seen} ${op} ${seconds} s`,
+  );
 });
 
 const results = chosen.map(({ changed, ...mutant }) => {
@@ -156,7 +170,9 @@ const killed = results.filter(({ result }) => result === 'killed');
 const survivors = results.filter(({ result }) => result === 'survived');
 const explained = survivors.filter((mutant) => reasons.some((reason) => same(reason, mutant)));
 const unexplained = survivors.filter((mutant) => !explained.includes(mutant));
-const stale = reasons.filter((reason) => !all.some((mutant) => same(reason, mutant)) || killed.some((mutant) => same(reason, mutant)));
+const stale = reasons.filter(
+  (reason) => !all.some((mutant) => same(reason, mutant)) || killed.some((mutant) => same(reason, mutant)),
+);
 
 const stages = Object.keys(STAGES);
 const row = (name, cells) => [name.padEnd(27), ...cells.map((cell) => String(cell || '-').padStart(9))].join('');
@@ -167,8 +183,16 @@ const line = (name, some) => {
   const what = ['killed', 'invalid', 'survived'].map((word) => count(({ result }) => result === word));
   console.log(row(name, [some.length, ...what, ...by]));
 };
-for (const file of new Set(results.map((mutant) => mutant.file))) line(file, results.filter((mutant) => mutant.file === file));
-for (const kind of new Set(results.map((mutant) => mutant.kind))) line(`all ${kind}`, results.filter((mutant) => mutant.kind === kind));
+for (const file of new Set(results.map((mutant) => mutant.file)))
+  line(
+    file,
+    results.filter((mutant) => mutant.file === file),
+  );
+for (const kind of new Set(results.map((mutant) => mutant.kind)))
+  line(
+    `all ${kind}`,
+    results.filter((mutant) => mutant.kind === kind),
+  );
 line('all', results);
 for (const mutant of unexplained) console.log(`survives: ${place(mutant)}  ${mutant.was}  ->  ${mutant.becomes}`);
 for (const reason of stale) console.log(`no survivor: ${reason.file}  ${reason.was}  ->  ${reason.becomes}`);
@@ -178,7 +202,14 @@ console.log(
   `${killed.length} of ${results.length} mutants killed (${(100 * share).toFixed(1)} %), ${explained.length} survive with a ` +
     `reason, ${unexplained.length} unexplained, in ${Math.round((performance.now() - started) / 1000)} s`,
 );
-if (unexplained.length > 0) console.error(`error: ERR_MUTANT ${unexplained.length} mutants survive, expected 0 without a reason; add a case that sees them to test/ops or cuda/check, or the reason to ${REASONS}`);
-if (stale.length > 0) console.error(`error: ERR_MUTANT ${stale.length} reasons have no survivor, expected 0; remove them from ${REASONS}`);
-if (share < LEAST) console.error(`error: ERR_MUTANT ${(100 * share).toFixed(1)} % are killed, expected ${100 * LEAST} % at least; add cases that see the survivors`);
+if (unexplained.length > 0)
+  console.error(
+    `error: ERR_MUTANT ${unexplained.length} mutants survive, expected 0 without a reason; add a case that sees them to test/ops or cuda/check, or the reason to ${REASONS}`,
+  );
+if (stale.length > 0)
+  console.error(`error: ERR_MUTANT ${stale.length} reasons have no survivor, expected 0; remove them from ${REASONS}`);
+if (share < LEAST)
+  console.error(
+    `error: ERR_MUTANT ${(100 * share).toFixed(1)} % are killed, expected ${100 * LEAST} % at least; add cases that see the survivors`,
+  );
 process.exit(unexplained.length > 0 || stale.length > 0 || share < LEAST ? 1 : 0);

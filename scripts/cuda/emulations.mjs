@@ -8,7 +8,7 @@ import { fail, requireTool, root, run } from '../tools.mjs';
 import { compiledWith, sources, textOf } from './mutants.mjs';
 
 export const FOLDER = 'build-cuda/mutants';
-const FLAGS = '-std=c++20 -O1 -g1 -fPIC -fvisibility=hidden -w -fno-strict-aliasing -pthread -Icuda -Icpp'.split(' ');
+const FLAGS = '-std=c++20 -O1 -fPIC -fvisibility=hidden -w -fno-strict-aliasing -pthread -Icuda -Icpp'.split(' ');
 const COMPILE_MS = 600_000;
 
 const running = new Set();
@@ -87,22 +87,26 @@ function compile(build, source, object, engine = false) {
   return finished(build.compiler, [...flags, '-x', 'c++', '-c', source, '-o', object]);
 }
 function link(build, objects, library) {
-  return finished(build.compiler, [...build.kernels, '-shared', '-pthread', '-Wl,-z,nodelete', ...objects, '-o', library]);
+  return finished(build.compiler, [
+    ...build.kernels,
+    '-shared',
+    '-pthread',
+    '-Wl,-z,nodelete',
+    ...objects,
+    '-o',
+    library,
+  ]);
 }
 
 /** The CPU backend, which fles-cuda-check compares with, as it is shipped. */
-function buildCore() {
-  const folder = `${FOLDER}/core`;
-  const configure = ['-S', root, '-B', folder, '--log-level=WARNING', '-DCMAKE_BUILD_TYPE=Release'];
-  if (run('cmake', configure, { stdio: 'ignore' }) !== 0) fail('ERR_BUILD the core was not configured; `npm run build` says why');
-  const build = ['--build', folder, '--target', 'fles_core', '--parallel', String(availableParallelism())];
-  if (run('cmake', build, { stdio: 'ignore' }) !== 0) fail('ERR_BUILD the core did not compile; `npm run build` says why');
-  return `${folder}/libfles_core.a`;
+function builtCore() {
+  const core = 'build/libfles_core.a';
+  return modified(core) > 0 ? core : fail(`ERR_BUILD ${core} is not there; \`npm run build:native\` makes it`);
 }
 
 /** Makes what is out of date of every build: its objects by source, its library and its check. */
 export async function prepare() {
-  const core = buildCore();
+  const core = builtCore();
   const engine = readFileSync(join(root, 'cuda/emulate/sources.txt'), 'utf8').split('\n').filter(Boolean);
   const host = ['cuda/backend_cuda.cpp', 'cuda/device.cpp', 'cpp/core/error.cpp'];
   const kernels = sources.filter((name) => name.endsWith('.cu')).map((name) => `cuda/${name}`);
@@ -110,11 +114,15 @@ export async function prepare() {
   const age = Math.max(...['cuda', 'cuda/emulate', 'cuda/check', 'cpp/core', 'cpp/ops', 'cpp/backend'].map(newest));
   const all = builds().map((build) => {
     const folder = `${FOLDER}/${build.name}`;
-    const objects = new Map([...kernels, ...host, ...engine, check].map((path) => [path, `${folder}/${basename(path)}.o`]));
+    const objects = new Map(
+      [...kernels, ...host, ...engine, check].map((path) => [path, `${folder}/${basename(path)}.o`]),
+    );
     return { ...build, objects, folder, library: `${folder}/fles-cuda.so`, check: `${folder}/fles-cuda-check` };
   });
   const old = all.flatMap((build) =>
-    [...build.objects].filter(([, object]) => modified(object) < age).map(([source, object]) => ({ build, source, object })),
+    [...build.objects]
+      .filter(([, object]) => modified(object) < age)
+      .map(([source, object]) => ({ build, source, object })),
   );
   for (const { folder } of all) mkdirSync(join(root, folder), { recursive: true });
   await forEach(old, async ({ build, source, object }) =>
@@ -123,7 +131,15 @@ export async function prepare() {
   for (const build of all) {
     const own = [...build.objects].filter(([source]) => source !== check).map(([, object]) => object);
     must(await link(build, own, build.library), `${build.library} did not link`);
-    const program = [...build.kernels, build.objects.get(check), join(root, core), '-pthread', '-ldl', '-o', build.check];
+    const program = [
+      ...build.kernels,
+      build.objects.get(check),
+      join(root, core),
+      '-pthread',
+      '-ldl',
+      '-o',
+      build.check,
+    ];
     must(await finished(build.compiler, program), `${build.check} did not link`);
   }
   return Object.fromEntries(all.map((build) => [build.name, build]));

@@ -9,7 +9,7 @@
 //
 // Ends with 1 when fewer than 95 % are killed, when a survivor has no reason, or when a reason has no survivor.
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FOLDER, finished, forEach, mutantLibrary, prepare, remove } from './cuda/emulations.mjs';
 import { compiledText, mutantsOf, opsOf, sources } from './cuda/mutants.mjs';
@@ -44,10 +44,12 @@ const table = readFileSync(join(root, 'cpp/ops/ops.def'), 'utf8');
 const names = [...table.matchAll(/^FLES_OP\((\w+),/gm)].map(([, name]) => name);
 const builds = await prepare();
 
+// One thread of the core, which is not instrumented and would be taken to race with what is.
+const EXACT = { FLES_TF32: '0', FLES_NUM_THREADS: '1' };
 /** A stage: its runs of one op with a library of its build. */
 const check = (variables = [{}], build = builds.plain) => ({
   build,
-  runs: (op, library) => variables.map((one) => [build.check, [library, '--op', op], { FLES_TF32: '0', ...one }]),
+  runs: (op, library) => variables.map((one) => [build.check, [library, '--op', op], { ...EXACT, ...one }]),
 });
 const random = Array.from({ length: RANDOM }, (_, i) => ({ FLES_EMULATE_SCHEDULE: `random:${i + 1}` }));
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '-t', 'cuda', '--bail=1', '--reporter=dot'];
@@ -123,20 +125,20 @@ async function tried(mutant, folder) {
 
 const hashOf = (...parts) => createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16);
 const read = (path) => readFileSync(join(root, path), 'utf8');
-const testFiles = ['cuda/check', 'test/ops'].flatMap((folder) =>
-  readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
-);
-const tests = hashOf(...[...testFiles, 'scripts/kernel-mutants.mjs'].map(read));
-/** What a mutant is, and for one that survived, what it survived. */
+/** What a mutant is, and what it was tested with. */
 const keyOf = (mutant) => hashOf(mutant.file, mutant.changed, compiledText(mutant.file));
-const stillHolds = (found) => found !== undefined && (found.result !== 'survived' || found.tests === tests);
+function testsOf({ file }) {
+  const ops = opsOf(file, names).flatMap((op) => [`test/ops/${op}.cases.ts`, `test/ops/${op}.test.ts`]);
+  return hashOf(...['cuda/check/main.cpp', 'cuda/check/arguments.h', ...ops].map(read));
+}
+const holds = (mutant, found) => found && (found.result !== 'survived' || found.tests === testsOf(mutant));
 
 const known = new Map();
 if (existsSync(join(root, RESULTS))) {
   for (const line of read(RESULTS).trim().split('\n')) known.set(JSON.parse(line).key, JSON.parse(line));
 }
 const started = performance.now();
-const waiting = chosen.filter((mutant) => !stillHolds(known.get(keyOf(mutant))));
+const waiting = chosen.filter((mutant) => !holds(mutant, known.get(keyOf(mutant))));
 waiting.sort((a, b) => (a.kind === '<') - (b.kind === '<')); // barriers and `>=` first
 let done = 0;
 await forEach(waiting, async (mutant) => {
@@ -146,7 +148,7 @@ await forEach(waiting, async (mutant) => {
   const found = {
     key,
     ...(await tried(mutant, folder)),
-    tests,
+    tests: testsOf(mutant),
     seconds: Math.round((performance.now() - begun) / 1000),
   };
   remove(folder);

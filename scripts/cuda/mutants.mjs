@@ -5,7 +5,8 @@
 //   `>=` becomes `>`, `<` becomes `<=`      each of them, but for the loops below
 //   __syncthreads, __syncwarp, waits for asynchronous copies and the ends of their groups are deleted
 //
-// Left out are the loops under a bare `#pragma unroll`: their bounds are constants, which count registers.
+// Left out are the loops under a bare `#pragma unroll`, whose bounds are constants that count registers, and comparisons
+// with a number that has a point, which guard nothing: they choose a formula.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../tools.mjs';
@@ -19,8 +20,8 @@ export const textOf = (file) => texts.get(file);
 export const sources = files.filter((name) => /\.cuh?$/.test(name));
 
 const CHANGES = [
-  { kind: '>=', pattern: / >= /g, becomes: ' > ' },
-  { kind: '<', pattern: / < /g, becomes: ' <= ' },
+  { kind: '>=', pattern: / >= (?!\d+\.\d)/g, becomes: ' > ' },
+  { kind: '<', pattern: / < (?!\d+\.\d)/g, becomes: ' <= ' },
   { kind: 'barrier', pattern: /(__sync(threads|warp)|ptx::copy_async_(wait<\d+>|commit))\([^()]*\);/g, becomes: ';' },
 ];
 

@@ -130,6 +130,18 @@ void Device::multiply(const Product& p) {
 }
 
 // Work that was queued before finishes before what is queued later, so memory is free for the next op at once.
+#if defined(__SANITIZE_ADDRESS__)
+// Every array in memory of its own, so that AddressSanitizer sees what goes beyond it.
+void Device::reset_scratch() {
+  for (const Chunk& chunk : chunks_) release(chunk.memory);
+  chunks_.clear();
+}
+
+void* Device::scratch(size_t bytes) {
+  chunks_.push_back({static_cast<char*>(allocate(bytes)), bytes});
+  return chunks_.back().memory;
+}
+#else
 void Device::reset_scratch() {
   used_ = 0;
   if (chunks_.size() < 2) return;
@@ -154,6 +166,7 @@ void* Device::scratch(size_t bytes) {
   used_ += bytes;
   return memory;
 }
+#endif
 
 const int32_t* Op::offsets(const int32_t* host, int B) const {
   Device& d = device_;

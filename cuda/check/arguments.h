@@ -116,8 +116,9 @@ class Arguments {
 
   int at(const char* name) const { return shape_.sizes.at(name); }
   int text_of(int64_t row) const {
+    const int last = static_cast<int>(shape_.offsets.size()) - 2;  // of outputs there may be more rows
     int text = 0;
-    while (shape_.offsets[text + 1] <= row) ++text;
+    while (text < last && shape_.offsets[text + 1] <= row) ++text;
     return text;
   }
 

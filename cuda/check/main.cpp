@@ -1,7 +1,7 @@
 // fles-cuda-check: every op of the CUDA backend against the CPU backend, then each op timed at the sizes of BERT-base.
 // Needs no Node:
 //
-//   fles-cuda-check LIBRARY [--json FILE] [--time] [--device N]
+//   fles-cuda-check LIBRARY [--json FILE] [--time] [--device N] [--op NAME]
 //
 // Ends with 1 when an op differs by more than its arithmetic explains, or reports an error.
 #include <dlfcn.h>
@@ -218,7 +218,7 @@ const CudaLibrary& opened(const char* path) {
   return *entry();
 }
 
-int run_all(const char* path, const char* json, bool timed, int index) {
+int run_all(const char* path, const char* json, bool timed, int index, const std::string& only) {
   const CudaLibrary& library = opened(path);
   const Backend &cpu = backend_for("cpu"), &cuda = *library.open(index);
   const std::string device = library.describe(index);
@@ -228,6 +228,7 @@ int run_all(const char* path, const char* json, bool timed, int index) {
 
   std::vector<Result> results;
   const auto attempt = [&](const char* op, const Shape& shape, auto&& body) {
+    if (!only.empty() && only != op) return;
     Result result;
     result.op = op;
     result.shape = shape.name + ", variant " + std::to_string(shape.variant);
@@ -262,6 +263,7 @@ int run_all(const char* path, const char* json, bool timed, int index) {
       result.microseconds = 1e6 * seconds_of<decltype(arguments)>(cuda, s, run);
     });
   }
+  if (results.empty()) fail("ERR_USAGE", "there is no op \"%s\"; the ops are in cpp/ops/ops.def", only.c_str());
   const auto failed = std::count_if(results.begin(), results.end(), [](const Result& r) { return !r.failure.empty(); });
   std::printf("%zu runs, %td failed\n", results.size(), failed);
   if (json != nullptr) write_json(json, device, library.emulated, results);
@@ -272,7 +274,7 @@ int run_all(const char* path, const char* json, bool timed, int index) {
 }  // namespace fles::check
 
 int main(int count, char** arguments) {
-  const char *library = nullptr, *json = nullptr;
+  const char *library = nullptr, *json = nullptr, *op = "";
   bool timed = false;
   int device = 0;
   for (int i = 1; i < count; ++i) {
@@ -283,6 +285,8 @@ int main(int count, char** arguments) {
       json = arguments[++i];
     } else if (argument == "--device" && i + 1 < count) {
       device = std::atoi(arguments[++i]);
+    } else if (argument == "--op" && i + 1 < count) {
+      op = arguments[++i];
     } else if (library == nullptr && argument.rfind("--", 0) != 0) {
       library = arguments[i];
     } else {
@@ -291,11 +295,11 @@ int main(int count, char** arguments) {
     }
   }
   if (library == nullptr) {
-    std::fprintf(stderr, "usage: fles-cuda-check LIBRARY [--json FILE] [--time] [--device N]\n");
+    std::fprintf(stderr, "usage: fles-cuda-check LIBRARY [--json FILE] [--time] [--device N] [--op NAME]\n");
     return 2;
   }
   try {
-    return fles::check::run_all(library, json, timed, device);
+    return fles::check::run_all(library, json, timed, device, op);
   } catch (const fles::Error& error) {
     std::fprintf(stderr, "error: %s %s\n", error.code().c_str(), error.what());
     return 1;

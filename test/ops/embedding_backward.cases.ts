@@ -26,6 +26,8 @@ export const cases: OpCase<EmbeddingBackwardArguments>[] = [
   backward('every word once, in falling order', [40, 60], 16, (t) => 99 - t, 100),
   // The first and the last word, and runs that begin and end within parts.
   backward('some words often, some once', [90, 33, 90, 1], 9, (t) => (t % 3 === 0 ? 0 : t % 5 === 0 ? 18 : t % 17)),
+  // More tokens than one block sorts.
+  backward('tokens that are sorted in two chunks', Array(13).fill(90), 3, (t) => (t * 7 + 18) % 19),
   backward('only texts without tokens', [0, 0], 8, () => 0),
   backward('no text', [], 8, () => 0),
 ];

@@ -22,6 +22,7 @@ function rows(name: string, pooled: ArrayLike<number>, V: number, options: Optio
 const { NaN: none, NEGATIVE_INFINITY: infinite } = Number;
 const random = randomFloats(5 * 61, 51);
 const ties = [1, 3, 2, 3, 0.5, 3, 2, 3, 1, 2];
+const lastBits = Array.from({ length: 40 }, (_, v) => 1 + ((7 * v) % 40) * 2 ** -23);
 
 export const cases: OpCase<TopkThresholdArguments>[] = [
   rows('everything above 0', random, 61),
@@ -43,6 +44,7 @@ export const cases: OpCase<TopkThresholdArguments>[] = [
   rows('nothing of rows without a positive value', [-1, 0, -0, infinite, none, -3], 3),
   rows('the row between two empty ones', [-1, -1, 5, 0.25, -1, -1], 2, { k: 1 }),
   rows('weights of tiny and of huge values', [1e-30, 1e-6, 3e38, 1], 4),
+  rows('weights that differ in their last bits alone', lastBits, 40, { k: 9, activation: 'none' }),
   rows('nothing of no rows', [], 0),
 ];
 

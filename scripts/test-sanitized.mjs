@@ -133,23 +133,26 @@ const cuda = (build, schedule = 'forward', streams = 'eager') => ({
   variables: { FLES_EMULATE_SCHEDULE: schedule, FLES_EMULATE_STREAMS: streams },
   name: `cuda, ${build}, ${schedule}, ${streams}`,
 });
+// Emulated threads under ThreadSanitizer are fibers that it has to make: training takes longer than anyone waits.
+const encoding = (way) => ({ ...way, tests: '*EncodesLikeTheCpu', name: `${way.name}, encoding` });
 const CLEAN = [
   cpu(),
-  cuda('thread'),
-  cuda('thread', 'random:1', 'lazy:1'),
+  encoding(cuda('thread')),
+  encoding(cuda('thread', 'random:1', 'lazy:1')),
   cuda('address'),
   cuda('address', 'reverse', 'lazy:2'),
   cuda('address', 'random:3', 'lazy:3'),
   cuda('address', 'random:4', 'lazy:4'),
 ];
-/** How bugs are looked for: one of the ways must come to the word. Threads of the pool meet by chance. */
+/** How bugs are looked for: one of the ways must come to one of the words. Threads of the pool meet by chance. */
 const SEEDS = [1, 2, 3];
 const MEANS = {
-  lazy: { sees: 'wrong', ways: SEEDS.map((seed) => cuda('address', 'forward', `lazy:${seed}`)) },
-  random: { sees: 'wrong', ways: SEEDS.map((seed) => cuda('address', `random:${seed}`)) },
-  address: { sees: 'address', ways: [cuda('address')] },
-  'race on cuda': { sees: 'race', ways: [cuda('thread')] },
-  'race on cpu': { sees: 'race', ways: Array.from({ length: 20 }, cpu) },
+  // What came too early or too late may be numbers, or places in memory.
+  lazy: { sees: ['wrong', 'address'], ways: SEEDS.map((seed) => cuda('address', 'forward', `lazy:${seed}`)) },
+  random: { sees: ['wrong'], ways: SEEDS.map((seed) => cuda('address', `random:${seed}`)) },
+  address: { sees: ['address'], ways: [cuda('address')] },
+  'race on cuda': { sees: ['race'], ways: [cuda('thread')] },
+  'race on cpu': { sees: ['race'], ways: Array.from({ length: 20 }, cpu) },
 };
 
 const started = performance.now();
@@ -168,7 +171,7 @@ function report(name, words, ok, since) {
 
 await forEach(CLEAN, async (way) => {
   const start = performance.now();
-  const { seen, text } = await outcome(builds[way.build], way);
+  const { seen, text } = await outcome(builds[way.build], way, way.tests);
   if (seen !== '-') console.log(text);
   report(way.name, seen, seen === '-', start);
 });
@@ -184,9 +187,9 @@ await forEach(searches, async ({ bug, means }) => {
   const words = [];
   for (const way of ways) {
     words.push((await outcome(one, way, bug.tests)).seen);
-    if (words.at(-1) === sees) break;
+    if (sees.includes(words.at(-1))) break;
   }
-  report(`${means}: ${bug.name}`, words.join(' '), words.at(-1) === sees, start);
+  report(`${means}: ${bug.name}`, words.join(' '), sees.includes(words.at(-1)), start);
 });
 console.log(
   `${CLEAN.length} runs, ${searches.length} searches for planted bugs, ${failures} failed, in ${seconds(started)}`,

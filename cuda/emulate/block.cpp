@@ -58,7 +58,10 @@ void Block::reset(int64_t index) {
 bool Block::run(Launch& launch, int64_t index) {
   launch_ = &launch;
   reset(index);
-  take_tsan_fibers();
+#if FLES_EMULATE_TSAN
+  tsan_main_ = __tsan_get_current_fiber();
+  for (int i = 0; i < count_; ++i) threads_[i].tsan_fiber = __tsan_create_fiber(0);
+#endif
   release_order(&launch.began);
   running_block = this;
   main_ = {};
@@ -72,38 +75,17 @@ bool Block::run(Launch& launch, int64_t index) {
   return error_[0] == 0;
 }
 
-void Block::take_tsan_fibers() {
-#if FLES_EMULATE_TSAN
-  tsan_main_ = __tsan_get_current_fiber();
-  tsan_fibers_.resize(kKeptFibers + kMaxBlockThreads);
-  int extra = kKeptFibers;
-  for (int i = 0; i < count_; ++i) {
-    void*& fiber = tsan_fibers_[launch_->fibers < kKeptFibers ? launch_->fibers++ : extra++];
-    if (fiber == nullptr) fiber = __tsan_create_fiber(0);
-    threads_[i].tsan_fiber = &fiber;
-  }
-#endif
-}
-
-void Block::leave_tsan_fibers() {
+void Block::end_block() {
 #if FLES_EMULATE_TSAN
   for (int i = 0; i < count_; ++i) {
-    void*& fiber = *threads_[i].tsan_fiber;
-    const bool done = threads_[i].state == ThreadState::kDone;
-    if (!done) {  // what it did before the block failed is before what the host does
-      __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
+    if (threads_[i].state != ThreadState::kDone) {  // what it did before the block failed is before what the host does
+      __tsan_switch_to_fiber(threads_[i].tsan_fiber, __tsan_switch_to_fiber_no_sync);
       release_order(&launch_->ended);
       __tsan_switch_to_fiber(tsan_main_, __tsan_switch_to_fiber_no_sync);
     }
-    if (done && &fiber - tsan_fibers_.data() < kKeptFibers) continue;
-    __tsan_destroy_fiber(fiber);
-    fiber = nullptr;
+    __tsan_destroy_fiber(threads_[i].tsan_fiber);
   }
 #endif
-}
-
-void Block::end_block() {
-  leave_tsan_fibers();
   if (!shared_.end_block() && error_[0] == 0) {
     std::snprintf(error_, sizeof error_,
                   "block (%u,%u,%u): a thread wrote behind a shared variable or the dynamic memory",

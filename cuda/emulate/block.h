@@ -16,7 +16,6 @@ struct Launch {
   size_t shared_limit;
   // What ThreadSanitizer is told about: the host's work is before the threads of every block, and after them.
   char began = 0, ended = 0;
-  int fibers = 0;  // of ThreadSanitizer's that its blocks have taken
 };
 
 enum class ThreadState : uint8_t { kNotStarted, kReady, kAtBarrier, kInCollective, kDone };
@@ -44,7 +43,7 @@ struct alignas(64) Thread {
   void* argument;
   WarpFunction function;
   AsyncCopies async;
-  void** tsan_fiber;
+  void* tsan_fiber;
 
   unsigned lane() const { return index % 32U; }
 };
@@ -85,8 +84,6 @@ class Block {
   void reset(int64_t index);
   void give_indices(dim3 size);
   void end_block();
-  void take_tsan_fibers();
-  void leave_tsan_fibers();
   void describe_deadlock();
 
   // In threads.cpp.
@@ -133,10 +130,6 @@ class Block {
   char barrier_order_[2] = {}, warp_order_[kWarps][2] = {}, fence_order_ = 0;
   unsigned barriers_ = 0, collectives_[kWarps] = {};
   void* tsan_main_ = nullptr;
-  // They take long to make, so that later launches use them again. Within a launch each is used once: threads of two
-  // blocks must not look like one. ThreadSanitizer allows 8128 at a time.
-  static constexpr int kKeptFibers = 4096;
-  std::vector<void*> tsan_fibers_;
 };
 
 }  // namespace emulate

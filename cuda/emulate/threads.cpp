@@ -27,7 +27,7 @@ void Block::become(Thread* thread) {
   coordinates.thread = thread->coordinates;
   coordinates.lane = thread->lane();
 #if FLES_EMULATE_TSAN
-  __tsan_switch_to_fiber(*thread->tsan_fiber, __tsan_switch_to_fiber_no_sync);
+  __tsan_switch_to_fiber(thread->tsan_fiber, __tsan_switch_to_fiber_no_sync);
 #endif
 }
 

@@ -28,7 +28,7 @@ export const BUGS = [
     find: '  }\n  __syncthreads();\n',
     put: '  }\n',
     tests: TRAINS,
-    seenBy: ['random', 'race on cuda'],
+    seenBy: ['random'],
   },
   {
     name: 'the counts of an encoded batch are one text short',

@@ -222,6 +222,8 @@ class DeviceTrains : public testing::TestWithParam<DataType> {};
 TEST_P(DeviceTrains, TwentyStepsLikeTheCpu) {
   const DataType type = GetParam();
   const double allowed = tolerance(type == DataType::kBfloat16 ? 2e-2 : 1e-4);
+  // Adam moves a weight as far for a small gradient as for a large one, and small ones are rounding in bfloat16.
+  const double of_weights = tolerance(type == DataType::kBfloat16 ? 6e-2 : 1e-4);
   const TemporaryFolder folder;
   const ModelSource source = random_model(folder);
   const Trained expected = train(backend_for("cpu"), source, type), actual = train(device(), source, type);
@@ -232,7 +234,7 @@ TEST_P(DeviceTrains, TwentyStepsLikeTheCpu) {
   for (size_t i = 0; i < expected.weights.size(); ++i) {
     const auto& [name, values] = expected.weights[i];
     if (name.ends_with("key.bias")) continue;  // its gradient is rounding alone
-    expect_near(name, actual.weights[i].second, values, allowed);
+    expect_near(name, actual.weights[i].second, values, of_weights);
   }
 }
 

@@ -115,7 +115,7 @@ test('every CPU level has its flags, its source, a target of its own and a place
   expect(sources.filter((level) => level !== 'portable').sort()).toEqual([...levels].sort());
   const targets = [...read('binding.gyp').matchAll(/"target_name": "(\w+)", "type": "static_library"/g)];
   expect(targets.map(([, level]) => level)).toEqual(levels);
-  for (const level of levels) expect(read('cpp/cpu/cpu_features.cpp')).toContain(`${level}_kernels()`);
+  for (const level of levels) expect(read('cpp/cpu/levels.cpp')).toContain(`${level}_kernels()`);
 });
 
 test('every op of the table has its header, its code for CPU and CUDA, its cases and its test', () => {

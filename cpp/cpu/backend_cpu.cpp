@@ -10,7 +10,7 @@
 #include <string>
 
 #include "core/error.h"
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 
 namespace fles::cpu {
 namespace {

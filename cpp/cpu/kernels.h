@@ -142,9 +142,4 @@ inline int rows_at_once(const Kernels& kernels, const ProductKernels& products, 
   return kernels.MR * (blocks < 1 ? 1 : static_cast<int>(blocks));
 }
 
-// Null where this build has no such code (another processor family).
-const Kernels* portable_kernels();
-const Kernels* avx2_kernels();
-const Kernels* avx512_kernels();
-
 }  // namespace fles::cpu

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/threads.h"
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 
 namespace fles::cpu {
 namespace {

@@ -2,6 +2,7 @@
 #include "backend/registry.h"
 #include "core/threads.h"
 #include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 #include "cpu/roofline.h"
 #include "node/async.h"
 #include "node/exports.h"

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 #include "cpu/kernels.h"
 #include "ops/random.h"
 

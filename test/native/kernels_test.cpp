@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "comparison.h"
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 #include "ops/linear.h"
 
 namespace fles::cpu {

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 #include "thrown.h"
 
 namespace fles::cpu {

@@ -14,7 +14,7 @@
 
 #include "allocations.h"
 #include "cpu/backend_cpu.h"
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 
 namespace fles::cpu {
 const Kernels* wide_kernels();

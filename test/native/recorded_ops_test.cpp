@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "cpu/backend_cpu.h"
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 
 namespace fles {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cpu/backend_cpu.h"
-#include "cpu/cpu_features.h"
+#include "cpu/levels.h"
 
 namespace fles::cpu {
 const Kernels* wide_kernels();

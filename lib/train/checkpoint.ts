@@ -1,6 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { FlesError, fileError, messageOf } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { isObject } from '../model/json';
@@ -8,7 +10,7 @@ import { readSafetensorsHeader, type SafetensorsEntry } from '../model/safetenso
 import { outputError, writeTextFile } from '../text/output-file';
 
 /** Of the layout of a checkpoint; another one is refused. */
-const VERSION = 1;
+const VERSION = 2;
 const STATE_FILE = 'state.safetensors';
 const TRAINER_FILE = 'trainer.json';
 
@@ -41,7 +43,8 @@ export async function saveCheckpoint(
     await makeDirectory(temporary);
     await writeState(join(temporary, STATE_FILE));
     const { size } = await stat(join(temporary, STATE_FILE));
-    const text = JSON.stringify({ version: VERSION, step, stateBytes: size, content });
+    const sums = { state: await sumOfFile(join(temporary, STATE_FILE)), content: sumOf(step, content) };
+    const text = JSON.stringify({ version: VERSION, step, stateBytes: size, sha256: sums, content });
     await writeTextFile(join(temporary, TRAINER_FILE), [`${text}\n`]);
     // One that was refused, or that an interrupted run has left behind: this run has come past it.
     await rm(target, { recursive: true, force: true });
@@ -104,14 +107,34 @@ async function readCheckpoint<T>(directory: string): Promise<Checkpoint<T>> {
   } catch (error) {
     throw damaged(`is not JSON (${messageOf(error)})`, error);
   }
-  if (!isObject(value) || value.version !== VERSION || !Number.isSafeInteger(value.step) || !isObject(value.content)) {
+  if (!isObject(value) || value.version !== VERSION || !isObject(value.content) || !isObject(value.sha256)) {
     throw damaged(`is no checkpoint of version ${VERSION}`);
   }
+  if (sumOf(value.step, value.content) !== value.sha256.content) throw damaged('was changed after it was written');
   const statePath = join(directory, STATE_FILE);
   const tensors = await readSafetensorsHeader(statePath);
   const { size } = await stat(statePath);
   if (size !== value.stateBytes) throw damaged(`says ${STATE_FILE} has ${value.stateBytes} bytes, it has ${size}`);
+  if ((await sumOfFile(statePath)) !== value.sha256.state) {
+    throw new FlesError('ERR_CHECKPOINT_DAMAGED', `${statePath} is not what was written: its SHA-256 differs`);
+  }
   return { step: value.step as number, content: value.content as T, state: { path: statePath, tensors } };
+}
+
+async function sumOfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return hash.digest('hex');
+}
+
+function sumOf(step: unknown, content: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify([step, content]))
+    .digest('hex');
 }
 
 /** An error that speaks of the checkpoint under its own name, not under one that is gone. */

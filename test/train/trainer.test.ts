@@ -204,6 +204,27 @@ describe('a run that was stopped', () => {
     expect(steps[0]).toBe(11);
   });
 
+  test.each([
+    [
+      'a bit of its weights',
+      'state.safetensors',
+      (bytes: Buffer) => bytes.writeUInt8(bytes.at(-9)! ^ 64, bytes.length - 9),
+    ],
+    ['a digit of its state', 'trainer.json', (bytes: Buffer) => bytes.write('seed":2', bytes.indexOf('seed":1'))],
+  ])('refuses a checkpoint of which %s has changed', async (_, file, change) => {
+    fake();
+    const config = tiny.config('out');
+    await interruptedAfter(11, config);
+    const path = join(tiny.folder, 'out', 'checkpoints', 'step-00000011', file);
+    const bytes = await readFile(path);
+    change(bytes);
+    await writeFile(path, bytes);
+    const notes: string[] = [];
+    await new Trainer(config).run({ resume: true, onNote: (note) => notes.push(note) });
+    expect(notes[0]).toMatch(/step-00000011 is refused: ERR_CHECKPOINT_DAMAGED .*; the one before it is used$/);
+    expect(notes[0]).toContain(path);
+  });
+
   test('says so when no checkpoint is whole', async () => {
     fake();
     const config = tiny.config('out');

@@ -5,7 +5,7 @@
 //   FLES_DATA=... FLES_MODELS=... node bench/clfr-study.mjs [--runs none,interval] [--jobs 2] [--folder build/clfr-study]
 //   node bench/clfr-study.mjs --report
 //
-// The recipe is bench/clfr-study.json; what a run changes in it is in
+// The recipe is bench/clfr-study.json, that of minilm's head bench/minilm-mlm.json; what a run changes in it is in
 // bench/support/clfr-study.mjs. Runs that were stopped go on where they stood,
 // and those that are done are left alone. --jobs shares the cores out among several runs. The log of a run that is done goes to
 // bench/results/clfr-study, and --report alone makes docs/clfr-study.md and report.html there of what it finds.
@@ -75,8 +75,12 @@ async function evaluate(model, output) {
 async function run(name) {
   const test = join(results, `${name}.test.json`);
   if (existsSync(test)) return;
-  const { settings } = RUNS[name];
+  const { settings, head } = RUNS[name];
   const model = settings === null ? 'models/splade-tiny' : name;
+  if (head !== undefined && !existsSync(join(folder, head, 'model.safetensors'))) {
+    console.log(`${name}: training a masked-language-model head`);
+    await fles(['train', '--config', join(root, 'bench', `${head}.json`), '--output', head, '--resume']);
+  }
   if (settings !== null) {
     const changes = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${JSON.stringify(value)}`]);
     console.log(`${name}: training`);

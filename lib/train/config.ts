@@ -125,6 +125,9 @@ export const TRAIN_SCHEMA = {
       vocabulary: number(0, 0, 1e6, 'weight of the distance between the sparse vectors of student and teacher'),
       vocabularyLoss: choice('mse', ['mse', 'cosine'], 'that distance'),
       temperature: number(1, 1e-4, 1e4, 'scores of student and teacher are divided by it in kl'),
+      teacherTemperature: orNull(
+        number(1, 1e-4, 1e4, "the teacher's scores are divided by it instead, 0.05 for cosines; null: by temperature"),
+      ),
       teacher: orNull(
         string('', 'a model that scores the documents: a folder or a hub id; null: scores stand in the data'),
       ),

@@ -24,7 +24,7 @@ export function objectiveOf({ loss }: TrainConfig, lambdas: Lambdas, termWeights
     negatives: loss.negatives,
     temperature: loss.temperature,
     distillationTemperature: distillation.temperature,
-    teacherTemperature: distillation.temperature,
+    teacherTemperature: distillation.teacherTemperature ?? distillation.temperature,
     flopsDocuments: { ...flopsOf, ...(termWeights && { termWeights }) },
     flopsQueries: flopsOf,
     antiCollapse: { k: antiCollapse.terms, margin: antiCollapse.margin },

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeConfig, parseSetting, TRAIN_SCHEMA } from '../../lib/train/config';
+import { objectiveOf } from '../../lib/train/objective';
 import { PRESETS, type Preset } from '../../lib/train/presets';
 import { fields } from '../../lib/train/schema';
 
@@ -108,6 +109,17 @@ describe('the presets', () => {
     for (const { published } of Object.values<Preset>(PRESETS))
       expect(keys).toEqual(expect.arrayContaining([...published]));
   });
+});
+
+test("the teacher's scores have the student's temperature, or one of their own", () => {
+  const temperatures = (...settings: string[]) => {
+    const { distillationTemperature, teacherTemperature } = objectiveOf(set(...settings), { documents: 0, queries: 0 });
+    return [distillationTemperature, teacherTemperature];
+  };
+  expect(temperatures('loss.distillation.temperature=2')).toEqual([2, 2]);
+  expect(temperatures('loss.distillation.temperature=2', 'loss.distillation.teacherTemperature=0.05')).toEqual([
+    2, 0.05,
+  ]);
 });
 
 test('docs/training.md lists every key with its default and what it means', () => {

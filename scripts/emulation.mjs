@@ -1,5 +1,5 @@
-// What the tests under emulation share: a program of the native tests (test/native) that needs nothing around it, the
-// runs of the ops to be done again there, and the levels that must have been tested.
+// What the native tests (test/native) share with those under emulation: the runs of the ops, to be done again at every
+// level; a program that needs nothing around it; and the levels that must have been tested.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildNativeTests, fail, missing, require, root, run } from './tools.mjs';
@@ -19,13 +19,18 @@ export function prepare(folder, ...options) {
   const flags = ['-DCMAKE_EXE_LINKER_FLAGS=-static', `-DFLES_GOOGLETEST=${googletest}`];
   const program = buildNativeTests(folder, ...flags, ...options);
 
-  const records = join(root, folder, 'ops');
+  return { program, records: recordOps(join(folder, 'ops')) };
+}
+
+/** Runs the tests of the ops, and writes what they run and expect into a folder of the package. The folder. */
+export function recordOps(folder) {
+  const records = join(root, folder);
   rmSync(records, { recursive: true, force: true });
-  mkdirSync(records);
+  mkdirSync(records, { recursive: true });
   const vitest = join(dirname(require.resolve('vitest/package.json')), 'vitest.mjs');
   const env = { ...process.env, FLES_RECORD_OPS: records, NO_COLOR: '1' };
   const tests = ['run', '--reporter=dot', 'test/ops', '-t', 'cpu:portable'];
   const status = run(process.execPath, [vitest, ...tests], { env });
-  if (status !== 0) fail('ERR_TEST the tests of the ops, which are to be run under emulation, fail on this machine');
-  return { program, records };
+  if (status !== 0) fail('ERR_TEST the tests of the ops, which are to be run again, fail on this machine');
+  return records;
 }

@@ -161,30 +161,33 @@ typedef std::array<uint8_t, 32> Bytes;
 __attribute__((target("avx2"))) void run_vpdpbusd(int way, Bytes& sums, const Bytes& a, const Bytes& b) {
   const int64_t index = 4;
   const uint8_t *begin = b.data(), *far = b.data() - 1024, *before = b.data() - 32;
-#define FLES_VPDPBUSD(load, operand)                                                                     \
-  __asm__ volatile("vmovdqu (%0), %%ymm3\n vmovdqu (%1), %%ymm12\n " load "\n %{vex%} vpdpbusd " operand \
-                   ", %%ymm12, %%ymm3\n vmovdqu %%ymm3, (%0)"                                            \
-                   :                                                                                     \
-                   : "r"(sums.data()), "r"(a.data()), "r"(begin), "r"(far), "r"(before), "r"(index)      \
+#define FLES_VPDPBUSD(encoding, load, operand)                                                                    \
+  __asm__ volatile("vmovdqu (%0), %%ymm3\n vmovdqu (%1), %%ymm12\n " load "\n %{" encoding "%} vpdpbusd " operand \
+                   ", %%ymm12, %%ymm3\n vmovdqu %%ymm3, (%0)"                                                     \
+                   :                                                                                              \
+                   : "r"(sums.data()), "r"(a.data()), "r"(begin), "r"(far), "r"(before), "r"(index)               \
                    : "xmm3", "xmm12", "xmm14", "memory")
   switch (way) {
     case 0:
-      FLES_VPDPBUSD("vmovdqu (%2), %%ymm14", "%%ymm14");
+      FLES_VPDPBUSD("vex", "vmovdqu (%2), %%ymm14", "%%ymm14");
       break;
     case 1:
-      FLES_VPDPBUSD("", "(%2)");
+      FLES_VPDPBUSD("vex", "", "(%2)");
       break;
     case 2:
-      FLES_VPDPBUSD("", "1024(%3)");
+      FLES_VPDPBUSD("vex", "", "1024(%3)");
       break;
     case 3:
-      FLES_VPDPBUSD("", "(%4,%5,8)");
+      FLES_VPDPBUSD("vex", "", "(%4,%5,8)");
       break;
     case 4:
-      FLES_VPDPBUSD("", "-32(%2,%5,8)");
+      FLES_VPDPBUSD("vex", "", "-32(%2,%5,8)");
       break;
-    default:
-      FLES_VPDPBUSD("", "992(%3,%5,8)");
+    case 5:
+      FLES_VPDPBUSD("vex", "", "992(%3,%5,8)");
+      break;
+    default:  // the same instruction of AVX-512
+      FLES_VPDPBUSD("evex", "vmovdqu (%2), %%ymm14", "%%ymm14");
       break;
   }
 #undef FLES_VPDPBUSD
@@ -192,15 +195,18 @@ __attribute__((target("avx2"))) void run_vpdpbusd(int way, Bytes& sums, const By
 
 TEST(AvxVnni, EmulatedOrNotTheInstructionAddsProductsOfBytes) {
   if (!can_run()) GTEST_SKIP() << "this processor has no AVX2";
+  const std::vector<std::string> names = feature_names();
+  const auto has = [&names](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  const int ways = has("avx512vnni") && has("avx512vl") ? 7 : 6;
   std::mt19937 random(7);
   std::array<Bytes, 3> operands;
-  for (int way = 0; way < 60; ++way) {
+  for (int way = 0; way < 10 * ways; ++way) {
     for (Bytes& bytes : operands) std::generate(bytes.begin(), bytes.end(), [&random] { return random() & 255; });
-    if (way < 6) operands[1].fill(255), operands[2].fill(128);  // the largest sum
+    if (way < ways) operands[1].fill(255), operands[2].fill(128);  // the largest sum
     Bytes expected = operands[0], actual = operands[0];
     add_products(expected, operands[1], operands[2]);
-    run_vpdpbusd(way % 6, actual, operands[1], operands[2]);
-    EXPECT_EQ(actual, expected) << "way " << way % 6;
+    run_vpdpbusd(way % ways, actual, operands[1], operands[2]);
+    EXPECT_EQ(actual, expected) << "way " << way % ways;
   }
 }
 

@@ -1,6 +1,6 @@
 // Builds and runs the tests of the C++ core (test/native, GoogleTest) under AddressSanitizer and UBSan, without Node, and
-// with them what test/ops runs and expects, at every level of the processor. Further arguments go to GoogleTest, for example --gtest_filter='ThreadPool.*'. FLES_SANITIZE chooses other sanitizers
-// ("thread"), or none when it is empty.
+// with them what test/ops runs and expects, at every level of the processor. Further arguments go to GoogleTest, for
+// example --gtest_filter='ThreadPool.*'. FLES_SANITIZE chooses other sanitizers ("thread"), or none when it is empty.
 import { recordOps } from './emulation.mjs';
 import { buildNativeTests, requireCompiler, run, SANITIZED } from './tools.mjs';
 

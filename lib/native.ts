@@ -7,9 +7,9 @@ import type { NetworkConfig, Pooling, TensorPlace } from './model/spec';
 export interface Native {
   initialize(errorClass: typeof FlesError): void;
   platform(): Platform;
-  /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */
   /** Bytes of memory that a device has of its own; 0 where that is the host's. ERR_DEVICE_UNAVAILABLE. */
   deviceMemory(device: string): number;
+  /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */
   roofline(): { gflops: number; gbytes: number };
   NativeEncoder: NativeEncoderClass;
   Cancellation: new () => Cancellation;
@@ -18,8 +18,11 @@ export interface Native {
   NativeTrainer: NativeTrainerClass;
   /** Runs one op of the table; `device` is a backend or a CPU level such as `cpu:avx2`. Output arrays are filled in place. */
   runOp(device: string, op: string, args: object): void;
-  /** The op with its arguments in the backend's memory, to be run again and again; for benchmarks. */
-  prepareOp(device: string, op: string, args: object): () => void;
+  /**
+   * The op with its arguments in the backend's memory, for benchmarks: what this returns runs it so many times, once by
+   * default, and waits until the device has done it.
+   */
+  prepareOp(device: string, op: string, args: object): (runs?: number) => void;
   opNames(): string[];
 }
 

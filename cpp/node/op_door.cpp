@@ -59,6 +59,7 @@ class Door {
     input(name, memory, count);
     pointer = const_cast<T*>(memory);
     outputs_.push_back({object_.Get(name), pointer, static_cast<size_t>(count) * sizeof(T)});
+    if (count > 0) written_ = pointer;
   }
   template <class T>
   void optional_output(const char* name, T*& pointer, int64_t count) {
@@ -73,6 +74,12 @@ class Door {
   void optional_weight(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {
     matrix = nullptr;
     if (!absent(name)) pack(name, matrix, N, K, type);
+  }
+
+  // Waits until the ops that were run have been done.
+  void wait() const {
+    uint8_t byte = 0;
+    if (written_ != nullptr) backend_.download(backend_.self, &byte, written_, sizeof byte);
   }
 
   // What JavaScript passed may not be used after the call that passed it.
@@ -127,6 +134,7 @@ class Door {
   std::deque<std::vector<int32_t>> host_;
   std::vector<PackedMatrix*> packed_;
   std::vector<Output> outputs_;
+  const void* written_ = nullptr;  // an output that is not empty
 };
 
 const Backend& backend_named(const std::string& device) {
@@ -164,16 +172,22 @@ Napi::Value run_op(const Napi::CallbackInfo& info) {
   });
 }
 
-// prepareOp(device: string, op: string, args: object): () => void   what it returns runs the op on the same memory
-// again and again; nothing comes back to `args`
+// prepareOp(device: string, op: string, args: object): (runs?: number) => void   what it returns runs the op so many
+// times, once by default, on the same memory and waits until the device has done it; nothing comes back to `args`
 Napi::Value prepare_op(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     auto ready =
         std::make_shared<ReadyOp>(backend_named(info[0].ToString()), info[1].ToString(), info[2].As<Napi::Object>());
     ready->door.forget_arguments();
-    return Napi::Function::New(
-        env, [ready](const Napi::CallbackInfo& call) { guarded(call.Env(), [&] { ready->run(); }); }, "run");
+    const auto run = [ready](const Napi::CallbackInfo& call) {
+      guarded(call.Env(), [&] {
+        const int64_t runs = call[0].IsUndefined() ? 1 : call[0].ToNumber().Int64Value();
+        for (int64_t i = 0; i < runs; ++i) ready->run();
+        ready->door.wait();
+      });
+    };
+    return Napi::Function::New(env, run, "run");
   });
 }
 

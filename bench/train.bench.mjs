@@ -17,6 +17,7 @@ import { provenance } from './support/machine.mjs';
 import { randomBertBase } from './support/random-model.mjs';
 import { interleave, ratio, summary } from './support/statistics.mjs';
 import { words } from './support/texts.mjs';
+import { randomBatch, V12B } from './support/training-step.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -31,15 +32,8 @@ const SHAPES = {
   '8x9': { queries: 8, documents: 8, rivals: true },
   v12b: { queries: 32, documents: 8, rivals: false },
 };
-const SETTINGS = {
-  temperature: 0.05,
-  lambda: 3e-5,
-  dropout: 0.1,
-  rate: 2e-5,
-  antiCollapse: { weight: 1, terms: 16, margin: 0.5 },
-  // What the trainer chooses for a model of this size.
-  microBatchTokens: 4752,
-};
+/** The micro-batch is what the trainer chooses for a model of this size. */
+const SETTINGS = { ...V12B, microBatchTokens: 4752 };
 
 const model = randomBertBase(words());
 const { threads } = native.platform();
@@ -58,20 +52,10 @@ for (const name of Object.keys(roster)) {
   if (name !== 'fles' && !options.rivals.split(',').includes(name)) delete roster[name];
 }
 
-/** Texts of random words between [CLS] and [SEP]. */
-function batchOf({ queries, documents }) {
-  let state = 1;
-  const next = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  const text = () => [2, ...Array.from({ length: LENGTH - 2 }, () => 5 + Math.floor(next() * 30_000)), 3];
-  return {
-    queries: Array.from({ length: queries }, text),
-    documents: Array.from({ length: queries * documents }, text),
-    settings: SETTINGS,
-  };
-}
+const batchOf = (shape) => ({
+  ...randomBatch({ ...shape, queryTokens: LENGTH, documentTokens: LENGTH }),
+  settings: SETTINGS,
+});
 
 /**
  * Multiplications and additions that a step cannot do without: products forward once and backward twice, attention

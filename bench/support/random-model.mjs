@@ -1,24 +1,21 @@
-// A model folder of BERT-base's size with random weights, for speed alone: arithmetic does not depend on the values.
+// Model folders with random weights, of BERT-base's size or another, for speed alone: arithmetic does not depend on the
+// values.
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BERT_BASE } from './cuda-steps.mjs';
 
-const C = 768;
-const I = 3072;
-const V = 30522;
-const LAYERS = 12;
-
-function tensors() {
+function tensors({ layers, C, I, V, P }) {
   const list = [
     ['bert.embeddings.word_embeddings.weight', [V, C]],
-    ['bert.embeddings.position_embeddings.weight', [512, C]],
+    ['bert.embeddings.position_embeddings.weight', [P, C]],
     ['bert.embeddings.token_type_embeddings.weight', [2, C]],
     ['bert.embeddings.LayerNorm.weight', [C]],
     ['bert.embeddings.LayerNorm.bias', [C]],
   ];
   const linear = (name, n, k) => list.push([`${name}.weight`, [n, k]], [`${name}.bias`, [n]]);
   const norm = (name) => list.push([`${name}.weight`, [C]], [`${name}.bias`, [C]]);
-  for (let n = 0; n < LAYERS; n++) {
+  for (let n = 0; n < layers; n++) {
     const layer = `bert.encoder.layer.${n}`;
     for (const part of ['query', 'key', 'value']) linear(`${layer}.attention.self.${part}`, C, C);
     linear(`${layer}.attention.output.dense`, C, C);
@@ -29,14 +26,17 @@ function tensors() {
   }
   linear('cls.predictions.transform.dense', C, C);
   norm('cls.predictions.transform.LayerNorm');
-  list.push(['cls.predictions.bias', [V]]);
+  list.push([BIAS, [V]]);
   return list;
 }
 
+/** The decoder's bias, which decides how many terms a text has. */
+const BIAS = 'cls.predictions.bias';
+
 /** Values of a tensor: LayerNorm near 1 and 0, everything else uniform with standard deviation 0.02, seeded. */
-function fill(name, values, state) {
+function fill(name, values, bias, state) {
   const scale = name.endsWith('bias') || name.includes('LayerNorm') ? 0 : 0.02 * Math.sqrt(12);
-  const shift = name.includes('LayerNorm.weight') ? 1 : 0;
+  const shift = name === BIAS ? bias : name.includes('LayerNorm.weight') ? 1 : 0;
   let s = state.seed;
   for (let i = 0; i < values.length; i++) {
     s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
@@ -45,12 +45,16 @@ function fill(name, values, state) {
   state.seed = s;
 }
 
-/** The folder of the random BERT-base, made on first use below the system's temporary folder (438 MB). */
-export function randomBertBase(words) {
-  const folder = join(tmpdir(), 'fles-bench-bert-base');
+/** The folder of the random BERT-base (438 MB). */
+export const randomBertBase = (words) => randomModel('bert-base', BERT_BASE, words);
+
+/** The folder of a random model, made on first use below the system's temporary folder; `name` stands for its sizes. */
+export function randomModel(name, size, words, bias = 0) {
+  const { layers, C, I, H, V, P } = size;
+  const folder = join(tmpdir(), `fles-bench-${name}`);
   if (existsSync(join(folder, 'model.safetensors'))) return folder;
   mkdirSync(folder, { recursive: true });
-  const list = tensors();
+  const list = tensors(size);
   const header = {};
   let at = 0;
   for (const [name, shape] of list) {
@@ -69,7 +73,7 @@ export function randomBertBase(words) {
   const state = { seed: 1 };
   for (const [name, shape] of list) {
     const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    fill(name, values, state);
+    fill(name, values, bias, state);
     for (let done = 0; done < values.byteLength; ) {
       done += writeSync(file, new Uint8Array(values.buffer), done, Math.min(2 ** 28, values.byteLength - done));
     }
@@ -84,9 +88,9 @@ export function randomBertBase(words) {
       hidden_size: C,
       intermediate_size: I,
       layer_norm_eps: 1e-12,
-      max_position_embeddings: 512,
-      num_attention_heads: 12,
-      num_hidden_layers: LAYERS,
+      max_position_embeddings: P,
+      num_attention_heads: H,
+      num_hidden_layers: layers,
       type_vocab_size: 2,
       vocab_size: V,
       tie_word_embeddings: true,
@@ -96,7 +100,7 @@ export function randomBertBase(words) {
   const vocabulary = [...special, ...words].slice(0, V);
   while (vocabulary.length < V) vocabulary.push(`[unused${vocabulary.length}]`);
   writeFileSync(join(folder, 'vocab.txt'), `${vocabulary.join('\n')}\n`);
-  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ do_lower_case: true, model_max_length: 512 }));
+  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ do_lower_case: true, model_max_length: P }));
   renameSync(temporary, join(folder, 'model.safetensors'));
   return folder;
 }

@@ -4,8 +4,8 @@
 //
 //   npm run bench:roofline
 import { writeFileSync } from 'node:fs';
-import { readBudgets, residentBlocks } from '../scripts/cuda/budgets.mjs';
 import { ARCHITECTURES } from '../scripts/cuda/kernels.mjs';
+import { budgetOf } from './support/cuda-budgets.mjs';
 import { convertedBytes, headGroupsOf, headScratch, launchesOf } from './support/cuda-kernels.mjs';
 import { automaticTokens, BERT_BASE, batchOf, encodeBatch, times, trainingStep } from './support/cuda-steps.mjs';
 import { CHANGES, NOTES } from './support/roofline-changes.mjs';
@@ -17,18 +17,7 @@ const BUDGET_HOURS = 2;
 const ACTIVE_TERMS = 933;
 /** Tokens of NFCorpus documents at 32 evenly spaced quantiles, cut at 256: 242.3 on average, as are all 3,633. */
 const NFCORPUS = [110, 153, 178, 203, 221, 237, 253, ...times(25, 256)];
-const devices = Object.values(DEVICES);
-
-const { kernels } = readBudgets();
-const byArchitecture = (value) => Object.fromEntries(ARCHITECTURES.map((name) => [name, value(name)]));
-function budgetOf(kernel) {
-  const budget = kernels[kernel];
-  if (budget === undefined) return {};
-  return {
-    resident: byArchitecture((name) => residentBlocks(name, budget)),
-    occupancy: byArchitecture((name) => budget[name].occupancy),
-  };
-}
+const devices = [DEVICES.A100, DEVICES.H100];
 
 const lines = [];
 const say = (...more) => lines.push(...more);

@@ -49,6 +49,13 @@ const orderedSum = (kernel, parts) => ({
   cycles: MEMORY_CYCLES * (1 + parts / 1024),
 });
 
+const copiedRows = (kernel, N, C) => ({
+  kernel,
+  dram: FLOAT * N * (2 * C + 1),
+  blocks: N,
+  cycles: (1 + div(C, 128 * 4)) * MEMORY_CYCLES,
+});
+
 const converter = {
   float32: 'operand/convert<float>',
   bfloat16: 'operand/convert<__nv_bfloat16>',
@@ -282,6 +289,38 @@ const KERNELS = {
   square_sum: ({ count }) => [
     { ...elementwise('square_sum/square_parts', count, FLOAT * count, 8), blocks: Math.min(1024, div(count, 2048)) },
     orderedSum('square_sum/ordered_sum', 1024),
+  ],
+  dense_pool: ({ B, T, C }) => [
+    {
+      kernel: 'dense_pool/pool_texts',
+      dram: FLOAT * C * (T + B),
+      blocks: B,
+      cycles: div(C, 256) * div(T / B, 8) * MEMORY_CYCLES,
+    },
+  ],
+  // Four passes over a row, of which those after the first find it in the cache.
+  vocabulary_distance: ({ B, V }) => [
+    {
+      kernel: 'vocabulary_distance/squared_rows',
+      dram: FLOAT * B * V * 2,
+      l2: FLOAT * B * V * 4,
+      blocks: B,
+      cycles: (V / 256 / 4) * (MEMORY_CYCLES + CACHE_CYCLES),
+    },
+    orderedSum('vocabulary_distance/ordered_sum', B),
+  ],
+  gather_rows: ({ N, C }) => [copiedRows('gather_rows/copy_rows', N, C)],
+  gather_rows_backward: ({ N, C }) => [copiedRows('gather_rows_backward/copy_rows', N, C)],
+  // Three passes over a row.
+  cross_entropy: ({ M, V }) => [
+    {
+      kernel: 'cross_entropy/entropy_rows',
+      dram: FLOAT * M * V * 2,
+      l2: FLOAT * M * V * 4,
+      issue: div(M * V, 32) * 40,
+      blocks: M,
+      cycles: (V / 256 / 4) * (MEMORY_CYCLES + 2 * CACHE_CYCLES),
+    },
   ],
   adamw: ({ count }) => [elementwise('adamw/update', count, FLOAT * count * 7, 50), elementwise('adamw/update', 1, 0)],
 };

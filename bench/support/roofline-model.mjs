@@ -4,11 +4,12 @@
 
 /**
  * Peaks of NVIDIA's data sheets, dense. Tensor cores, float32: operations a second; memory: bytes a second. `lanes`: those
- * of a multiprocessor that multiply float32, from which follows its clock.
+ * of a multiprocessor that multiply float32, from which follows its clock. `driver`: the name that CUDA gives.
  */
 export const DEVICES = {
   A100: {
     name: 'A100 80 GB SXM',
+    driver: 'NVIDIA A100-SXM4-80GB',
     architecture: 'sm_80',
     multiprocessors: 108,
     lanes: 64,
@@ -21,6 +22,7 @@ export const DEVICES = {
   },
   H100: {
     name: 'H100 SXM5',
+    driver: 'NVIDIA H100 80GB HBM3',
     architecture: 'sm_90',
     multiprocessors: 132,
     lanes: 128,
@@ -32,6 +34,20 @@ export const DEVICES = {
     cache: 50e6,
   },
 };
+/** H100 with faster memory. */
+DEVICES.H200 = { ...DEVICES.H100, name: 'H200 SXM', driver: 'NVIDIA H200', dram: 4800e9 };
+
+/**
+ * The device whose peaks are taken for one that the CUDA backend describes, and whether it is this very one: {device,
+ * exact}. The nearest has the name in its own, else the compute capability.
+ */
+export function deviceFor(description) {
+  const [name, capability = ''] = description.split(', compute capability ');
+  const same = Object.values(DEVICES).find(({ driver }) => driver === name);
+  if (same) return { device: same, exact: true };
+  const [, near] = Object.entries(DEVICES).find(([key]) => name.includes(key)) ?? [];
+  return { device: near ?? (Number.parseFloat(capability) < 9 ? DEVICES.A100 : DEVICES.H100), exact: false };
+}
 
 /** Shares of the peaks. They are assumptions, to be replaced by measurements. */
 export const SHARES = {

@@ -11,10 +11,23 @@ import {
   // @ts-expect-error a module without types
 } from '../bench/support/cuda-steps.mjs';
 // @ts-expect-error a module without types
-import { clockOf, DEVICES, imbalance, LAUNCH, operationsOf, peakOf, timeOf } from '../bench/support/roofline-model.mjs';
+import { opCases, SIZES } from '../bench/support/device-cases.mjs';
+// @ts-expect-error a module without types
+import { beside, predictorFor } from '../bench/support/predictions.mjs';
+import {
+  clockOf,
+  DEVICES,
+  deviceFor,
+  imbalance,
+  LAUNCH,
+  operationsOf,
+  peakOf,
+  timeOf,
+  // @ts-expect-error a module without types
+} from '../bench/support/roofline-model.mjs';
 import { kernels as budgets } from '../cuda/budgets.json';
 
-const { A100, H100 } = DEVICES;
+const { A100, H100, H200 } = DEVICES;
 const step = (options: object) => trainingStep({ type: 'float32', activeTerms: 933, ...options });
 const countOf = ({ ops }: { ops: { op: string }[] }, name: string) => ops.filter(({ op }) => op === name).length;
 
@@ -80,9 +93,12 @@ test('every kernel that the model knows is one that has a budget', () => {
   batches.push(
     ...['float32', 'bfloat16', 'int8'].map((type) => encodeBatch({ lengths: [64, 70], type, keptTerms: 9 })),
   );
+  batches.push({
+    ops: opCases(SIZES['bert-base']).map(({ op, sizes }: { op: string; sizes: object }) => ({ op, ...sizes })),
+  });
   const names = new Set<string>(batches.flatMap(({ ops }) => launchesOf(ops)).map(({ kernel }) => kernel));
   const own = [...names].filter((name) => name.includes('/'));
-  expect(own.length).toBeGreaterThan(30);
+  expect(own.length).toBeGreaterThan(38);
   expect(own.filter((name) => !(name in budgets))).toEqual([]);
 });
 
@@ -94,4 +110,39 @@ test('extra memory of the head', () => {
   const int8 = headScratch({ ...shape, type: 'int8' });
   expect(int8.forward['rows of the input in the type of the product']).toBe(4096 * 768 + 4 * 4096);
   expect(int8.backward['terms with a gradient']).toBe(3_906_816);
+});
+
+test('a device is predicted by its own peaks, or by those of the nearest', () => {
+  const described = (name: string, capability = '9.0') => `${name}, compute capability ${capability}, 80000 MiB`;
+  expect(deviceFor(described('NVIDIA A100-SXM4-80GB', '8.0'))).toEqual({ device: A100, exact: true });
+  expect(deviceFor(described('NVIDIA H100 80GB HBM3'))).toEqual({ device: H100, exact: true });
+  expect(deviceFor(described('NVIDIA H200'))).toEqual({ device: H200, exact: true });
+  expect(deviceFor(described('NVIDIA H100 PCIe'))).toEqual({ device: H100, exact: false });
+  expect(deviceFor(described('NVIDIA GeForce RTX 4090', '8.9'))).toEqual({ device: A100, exact: false });
+  expect(deviceFor(described('NVIDIA B200', '10.0'))).toEqual({ device: H100, exact: false });
+  expect(H200).toMatchObject({ fp32: H100.fp32, tf32: H100.tf32, dram: 4800e9, architecture: 'sm_90' });
+});
+
+test('a measured time stands beside the predicted one with their ratio', () => {
+  const device = 'cuda';
+  const predictor = predictorFor({ device, description: 'NVIDIA H200, compute capability 9.0, 1 MiB', tf32: true });
+  const ops = [{ op: 'square_sum', count: 2 ** 24 }];
+  // 64 MiB at 0.8 of 4,800 GB/s, and two launches with the sum of 1024 parts.
+  const milliseconds = { median: 0.05, low: 0.04, high: 0.06, runs: 9, runsOfSample: 4 };
+  const measured = { milliseconds: 0.05, low: 0.04, high: 0.06, samples: 9, runsOfSample: 4 };
+  const row = beside({ milliseconds, emulated: false, predictor, ops });
+  expect(row).toMatchObject({ measured, predicted: { launches: 2, bound: 'dram' } });
+  expect(row.predicted.milliseconds).toBeCloseTo(
+    1e3 * (2 ** 26 / (0.8 * 4800e9) + 2 * LAUNCH + 1700 / clockOf(H200)),
+    4,
+  );
+  expect(row.ratio).toBeCloseTo(0.05 / row.predicted.milliseconds, 9);
+
+  const cpu = predictorFor({ device: 'cpu', description: '', tf32: false });
+  expect(beside({ milliseconds, emulated: false, predictor: cpu, ops })).toEqual({
+    measured,
+    predicted: null,
+    ratio: null,
+  });
+  expect(predictorFor({ device, description: '', tf32: false }).reason).toMatch(/FLES_TF32 is 0/);
 });

@@ -1,8 +1,8 @@
-// fles-cuda-check: every op of the CUDA backend against the CPU backend, then each op timed at the sizes of BERT-base.
-// Needs no Node:
+// fles-cuda-check: every op of the CUDA backend against the CPU backend, or the time of each. Needs no Node:
 //
-//   fles-cuda-check LIBRARY [--json FILE] [--time] [--device N] [--op NAME]
+//   fles-cuda-check LIBRARY [--json FILE] [--time [--tiny]] [--device N] [--op NAME]
 //
+// --time takes the sizes of BERT-base, with --tiny such as an emulated device does in seconds.
 // Ends with 1 when an op differs by more than its arithmetic explains, or reports an error.
 #include <dlfcn.h>
 
@@ -19,10 +19,15 @@
 namespace fles::check {
 namespace {
 
+// Median and quartiles.
+struct Spread {
+  double median = -1, low = -1, high = -1;
+};
+
 struct Result {
   std::string op, shape;
   double error = 0, allowed = 0;  // largest difference of an output, in parts of its largest value
-  double microseconds = -1;       // of one run, when it was timed
+  Spread microseconds;            // of one run, when it was timed
   std::string failure;            // empty when all is well
 };
 
@@ -102,7 +107,12 @@ std::vector<Shape> checked_shapes() {
 }
 
 // 32 documents of 128 tokens in BERT-base.
-Shape timed_shape() {
+Shape timed_shape(bool tiny) {
+  if (tiny) {
+    Shape shape = checked_shapes()[1];
+    shape.name = "tiny";
+    return shape;
+  }
   return shape_of("bert-base, 32 x 128", std::vector<int>(32, 128),
                   {{"C", 768},
                    {"D", 256},
@@ -157,29 +167,33 @@ void compare(const Backend& cpu, const Backend& cuda, const Shape& shape, const 
   if (!(result.error <= result.allowed)) result.failure = "an output differs by more than is allowed";
 }
 
-// Seconds of one run, from runs that are queued together: enough of them for a fifth of a second.
+// The value that so many parts of sorted ones are below, the nearest.
+double quantile(const std::vector<double>& sorted, double part) {
+  return sorted[static_cast<size_t>(std::lround(part * static_cast<double>(sorted.size() - 1)))];
+}
+
+// Microseconds of one run. A sample is of runs that are queued together and waited for: enough of them for 20 ms, one
+// alone where `tiny`. The samples that find out how many warm the device up.
 template <class Struct, class Run>
-double seconds_of(const Backend& backend, const Shape& shape, const Run& run) {
+Spread microseconds_of(const Backend& backend, const Shape& shape, const Run& run, bool tiny) {
   using Clock = std::chrono::steady_clock;
+  constexpr int kSamples = 9, kMostRuns = 1 << 16;
+  constexpr double kSampleSeconds = 0.02;
   Arguments filled(backend, shape);
   Struct arguments{};
   fields(filled, arguments);
-  run(backend, arguments);
-  filled.wait();
-  double best = INFINITY;
-  for (int runs = 1, round = 0; round < 5;) {
+  const auto sample = [&](int runs) {
     const auto start = Clock::now();
     for (int i = 0; i < runs; ++i) run(backend, arguments);
     filled.wait();
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (seconds < 0.04 && runs < 100000) {
-      runs *= 2;
-      continue;
-    }
-    best = std::min(best, seconds / runs);
-    ++round;
-  }
-  return best;
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  int runs = 1;
+  while (sample(runs) < kSampleSeconds && !tiny && runs < kMostRuns) runs *= 2;
+  std::vector<double> samples(kSamples);
+  for (double& one : samples) one = 1e6 * sample(runs) / runs;
+  std::sort(samples.begin(), samples.end());
+  return {quantile(samples, 0.5), quantile(samples, 0.25), quantile(samples, 0.75)};
 }
 
 std::string quoted(const std::string& text) {
@@ -198,9 +212,13 @@ void write_json(const char* path, const std::string& device, bool emulated, cons
                emulated ? "true" : "false");
   for (size_t i = 0; i < results.size(); ++i) {
     const Result& r = results[i];
-    std::fprintf(file, "%s{\"op\": \"%s\", \"shape\": %s, \"error\": %.3g, \"allowed\": %.3g", i == 0 ? "" : ",\n",
-                 r.op.c_str(), quoted(r.shape).c_str(), std::isfinite(r.error) ? r.error : 1e30, r.allowed);
-    if (r.microseconds >= 0) std::fprintf(file, ", \"microseconds\": %.2f", r.microseconds);
+    std::fprintf(file, "%s{\"op\": \"%s\", \"shape\": %s", i == 0 ? "" : ",\n", r.op.c_str(), quoted(r.shape).c_str());
+    if (const Spread& t = r.microseconds; t.median >= 0) {
+      std::fprintf(file, ", \"%s\": {\"microseconds\": %.2f, \"low\": %.2f, \"high\": %.2f}",
+                   emulated ? "emulated" : "measured", t.median, t.low, t.high);
+    } else {
+      std::fprintf(file, ", \"error\": %.3g, \"allowed\": %.3g", std::isfinite(r.error) ? r.error : 1e30, r.allowed);
+    }
     if (!r.failure.empty()) std::fprintf(file, ", \"failure\": %s", quoted(r.failure).c_str());
     std::fprintf(file, "}");
   }
@@ -218,7 +236,7 @@ const CudaLibrary& opened(const char* path) {
   return *entry();
 }
 
-int run_all(const char* path, const char* json, bool timed, int index, const std::string& only) {
+int run_all(const char* path, const char* json, bool timed, bool tiny, int index, const std::string& only) {
   const CudaLibrary& library = opened(path);
   const Backend &cpu = backend_for("cpu"), &cuda = *library.open(index);
   const std::string device = library.describe(index);
@@ -238,8 +256,14 @@ int run_all(const char* path, const char* json, bool timed, int index, const std
     } catch (const Error& error) {
       result.failure = error.code() + " " + error.what();
     }
-    const std::string time = result.microseconds < 0 ? "" : std::to_string(result.microseconds) + " us";
-    std::printf("%-24s %-34s %.2g %s %s\n", op, result.shape.c_str(), result.error, time.c_str(),
+    char figure[64];
+    const Spread& t = result.microseconds;
+    if (t.median < 0) {
+      std::snprintf(figure, sizeof figure, "%.2g", result.error);
+    } else {
+      std::snprintf(figure, sizeof figure, "%.2f us (%.2f to %.2f)", t.median, t.low, t.high);
+    }
+    std::printf("%-24s %-34s %s %s\n", op, result.shape.c_str(), figure,
                 result.failure.empty() ? "ok" : ("FAILED " + result.failure).c_str());
     results.push_back(result);
   };
@@ -253,15 +277,16 @@ int run_all(const char* path, const char* json, bool timed, int index, const std
 #undef FLES_OP
     }
   };
-  for (const Shape& shape : checked_shapes()) {
-    each_op(shape, [&](Result& result, const Shape& s, auto arguments, const auto& run) {
-      compare<decltype(arguments)>(cpu, cuda, s, run, result);
-    });
-  }
   if (timed) {
-    each_op(timed_shape(), [&](Result& result, const Shape& s, auto arguments, const auto& run) {
-      result.microseconds = 1e6 * seconds_of<decltype(arguments)>(cuda, s, run);
+    each_op(timed_shape(tiny), [&](Result& result, const Shape& s, auto arguments, const auto& run) {
+      result.microseconds = microseconds_of<decltype(arguments)>(cuda, s, run, tiny);
     });
+  } else {
+    for (const Shape& shape : checked_shapes()) {
+      each_op(shape, [&](Result& result, const Shape& s, auto arguments, const auto& run) {
+        compare<decltype(arguments)>(cpu, cuda, s, run, result);
+      });
+    }
   }
   if (results.empty()) fail("ERR_USAGE", "there is no op \"%s\"; the ops are in cpp/ops/ops.def", only.c_str());
   const auto failed = std::count_if(results.begin(), results.end(), [](const Result& r) { return !r.failure.empty(); });
@@ -275,12 +300,14 @@ int run_all(const char* path, const char* json, bool timed, int index, const std
 
 int main(int count, char** arguments) {
   const char *library = nullptr, *json = nullptr, *op = "";
-  bool timed = false;
+  bool timed = false, tiny = false;
   int device = 0;
   for (int i = 1; i < count; ++i) {
     const std::string argument = arguments[i];
     if (argument == "--time") {
       timed = true;
+    } else if (argument == "--tiny") {
+      tiny = true;
     } else if (argument == "--json" && i + 1 < count) {
       json = arguments[++i];
     } else if (argument == "--device" && i + 1 < count) {
@@ -294,12 +321,12 @@ int main(int count, char** arguments) {
       break;
     }
   }
-  if (library == nullptr) {
-    std::fprintf(stderr, "usage: fles-cuda-check LIBRARY [--json FILE] [--time] [--device N] [--op NAME]\n");
+  if (library == nullptr || (tiny && !timed)) {
+    std::fprintf(stderr, "usage: fles-cuda-check LIBRARY [--json FILE] [--time [--tiny]] [--device N] [--op NAME]\n");
     return 2;
   }
   try {
-    return fles::check::run_all(library, json, timed, device, op);
+    return fles::check::run_all(library, json, timed, tiny, device, op);
   } catch (const fles::Error& error) {
     std::fprintf(stderr, "error: %s %s\n", error.code().c_str(), error.what());
     return 1;

@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) attend(Attention a) {
   float out[1][kWidth / 8][4] = {};
   float largest[2] = {-INFINITY, -INFINITY}, sums[2] = {};  // of rows g and g + 8 of the warp
   for (int first = 0; first < S; first += kKeys) {
-    __syncthreads();  // the last tile has been read
+    __syncthreads();  // the last tile and its scores have been read
     load_rows<kKeys, kWidth>(keys, rows_of(1), first, S, a.D);
     load_rows<kKeys, kWidth>(values, rows_of(2), first, S, a.D);
     __syncthreads();
@@ -91,7 +91,6 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) attend(Attention a) {
     for (int k = 0; k < kKeys; k += Arithmetic::kStep) {
       Arithmetic::template multiply<Factor::kRows>(out, own_scores + k, kScores, values + k * kStride, kStride, lane);
     }
-    __syncwarp();  // before the next tile's scores
   }
 #pragma unroll
   for (int h = 0; h < 2; ++h) {

@@ -7,27 +7,16 @@
 //   npm run check:cuda -- --update       writes the budgets anew
 //   npm run check:cuda -- --cublas       also against the headers of cuBLAS, which it may fetch (423 MB)
 import { existsSync, readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { BUDGETS, makeBudgets, problems, readBudgets, writeBudgets } from './cuda/budgets.mjs';
 import { ARCHITECTURES, compileHost, compileKernels, link, sourceOf, withoutComments } from './cuda/kernels.mjs';
 import { launchOf } from './cuda/launches.mjs';
 import { cudaToolkit, PINNED } from './cuda-toolkit.mjs';
+import { forEach } from './testing.mjs';
 import { fail, requireTool, root } from './tools.mjs';
 
 const update = process.argv.includes('--update');
 const budgets = existsSync(BUDGETS) ? readBudgets() : { compiler: PINNED, kernels: {} };
-
-/** Does `work` on all items, as many at a time as there are processors. */
-async function forAll(items, work) {
-  const results = [];
-  const waiting = items.map((item, i) => [i, item]);
-  const worker = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) results[next[0]] = await work(next[1]);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
-  return results;
-}
 
 /** The launch of a kernel from its source; what cannot be read there is as its budget says. */
 function launch(name, kernel, source) {
@@ -40,7 +29,7 @@ async function build(toolkit) {
   const kernelFiles = readdirSync(join(root, 'cuda')).filter((name) => name.endsWith('.cu'));
   const hostFiles = ['cuda/device.cpp', 'cuda/backend_cuda.cpp', 'cuda/cublas_library.cpp', 'cpp/core/error.cpp'];
   const found = {};
-  const objects = await forAll([...kernelFiles.map((name) => `cuda/${name}`), ...hostFiles], async (file) => {
+  const objects = await forEach([...kernelFiles.map((name) => `cuda/${name}`), ...hostFiles], async (file) => {
     const path = join(root, file);
     if (file.endsWith('.cpp')) return (await compileHost(toolkit, path)).object;
     const { object, kernels } = await compileKernels(toolkit, path);

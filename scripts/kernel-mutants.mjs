@@ -11,8 +11,9 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FOLDER, finished, forEach, mutantLibrary, prepare, remove } from './cuda/emulations.mjs';
+import { FOLDER, mutantLibrary, prepare, remove } from './cuda/emulations.mjs';
 import { compiledText, mutantsOf, opsOf, sources } from './cuda/mutants.mjs';
+import { finished, forEach } from './testing.mjs';
 import { fail, root } from './tools.mjs';
 
 const LEAST = 0.95; // of the mutants are killed

@@ -2,9 +2,10 @@
 // the sanitizers that the emulated kernels are compiled with, and the kernels without a bug must be clean. Prints who
 // saw what; ends with 1 when something is missed. An argument is a part of the names of the bugs to run.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fail, finished, forEach, requireTool, root, run } from './tools.mjs';
+import { emulatedBuilds, finished, forEach, modified } from './testing.mjs';
+import { fail, root } from './tools.mjs';
 
 const RANDOM = 5; // seeds
 const LAZY = 10;
@@ -21,34 +22,10 @@ const FLAGS = [
   '-pthread',
 ];
 
-/** What the program is built for: the flags of the kernels, and those of the emulator where they differ. */
-function builds() {
-  const compiler = requireTool('compiler', [process.env.CXX, 'g++'].filter(Boolean), 'compiles the emulator of CUDA');
-  const clang = 'clang++-19';
-  const all = [
-    { name: 'plain', compiler, kernels: [], engine: [] },
-    {
-      name: 'address',
-      compiler,
-      kernels: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
-    },
-  ];
-  const linked = ['-fsanitize=thread', '-x', 'c++', '-', '-o', '/dev/null'];
-  const status = run(clang, linked, { input: 'int main() {}\n', stdio: ['pipe', 'ignore', 'ignore'] });
-  if (status === 0) {
-    // The engine runs on all fibers; instrumented, it would race with itself.
-    all.push({ name: 'thread', compiler: clang, kernels: ['-fsanitize=thread'], engine: ['-DFLES_EMULATE_TSAN=1'] });
-  } else {
-    console.log(`no race detection: ${clang} does not link with ThreadSanitizer (clang-19, libclang-rt-19-dev)`);
-  }
-  return all;
-}
-
-const modified = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const filesIn = (folder) => readdirSync(join(root, folder)).map((name) => join(folder, name));
 
 /** Compiles and links; the program, relative to the root. */
-async function build({ name, compiler, kernels, engine = kernels }) {
+async function build({ name, compiler, kernels, engine }) {
   const folder = `build-cuda/planted-bugs/${name}`;
   const program = join(folder, 'planted_bugs');
   const inputs = [
@@ -86,7 +63,7 @@ function verdict({ status, text, stdout }) {
 
 const started = performance.now();
 const programs = {};
-for (const one of builds()) programs[one.name] = await build(one);
+for (const one of emulatedBuilds()) programs[one.name] = await build(one);
 
 const range = (count) => Array.from({ length: count }, (_, i) => i + 1);
 const schedule = (choice) => ({ program: programs.plain, variables: { FLES_EMULATE_SCHEDULE: choice } });
@@ -132,7 +109,7 @@ const runs = bugs.flatMap((bug) =>
 await forEach(runs, async ({ bug, column, place, program, variables }) => {
   bug.verdicts[column] ??= [];
   bug.verdicts[column][place] = verdict(
-    await finished(join(root, program), [bug.name], { env: { ...process.env, ...variables }, timeout: LIMIT_MS }),
+    await finished(join(root, program), [bug.name], { variables, limit: LIMIT_MS }),
   );
 });
 

@@ -6,18 +6,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { BUGS } from './sanitized/bugs.mjs';
-import { buildTarget, fail, finished, forEach, missing, requireCompiler, root, run, SANITIZED } from './tools.mjs';
+import { finished, forEach, threadCompiler } from './testing.mjs';
+import { buildTarget, fail, missing, requireCompiler, root, SANITIZED } from './tools.mjs';
 
 const LIMIT_MS = 300_000; // of a run; the longest takes a tenth of it
 const FOLDER = 'build-sanitized';
-
-/** The compiler of the builds for ThreadSanitizer: the emulator's fibers need clang's. */
-function requireClang() {
-  const args = ['-fsanitize=thread', '-x', 'c++', '-', '-o', '/dev/null'];
-  const options = { input: 'int main() {}\n', stdio: ['pipe', 'ignore', 'ignore'] };
-  const found = ['clang++-19', 'clang++'].find((name) => run(name, args, options) === 0);
-  return found ?? missing('clang', 'no clang++-19 or clang++ was found that links with ThreadSanitizer');
-}
 
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
@@ -52,7 +45,7 @@ function build(name, sanitize, folder, env) {
 }
 
 async function shell(command, directory) {
-  const { status, text } = await finished('/bin/sh', ['-c', command], { cwd: directory, timeout: LIMIT_MS });
+  const { status, text } = await finished('/bin/sh', ['-c', command], { cwd: directory, limit: LIMIT_MS });
   if (status !== 0) fail(`ERR_BUILD this command, which compiles or links a planted bug, failed:\n${command}\n${text}`);
 }
 
@@ -94,8 +87,7 @@ async function planted(bug, whole) {
 
 /** Runs tests in one way; what came of it: '-' for nothing. A crash is no answer. */
 async function outcome(one, { device, variables }, tests = '*') {
-  const env = {
-    ...process.env,
+  const own = {
     FLES_TEST_DEVICE: device,
     FLES_CUDA_LIBRARY: one.library,
     FLES_TF32: '0',
@@ -103,8 +95,8 @@ async function outcome(one, { device, variables }, tests = '*') {
     ...variables,
   };
   const { status, text } = await finished(one.program, ['--gtest_brief=1', `--gtest_filter=${tests}`], {
-    env,
-    timeout: LIMIT_MS,
+    variables: own,
+    limit: LIMIT_MS,
   });
   const seen = /ThreadSanitizer: (data race|heap-use-after-free)/.test(text)
     ? 'race'
@@ -157,7 +149,8 @@ const MEANS = {
 
 const started = performance.now();
 requireCompiler();
-const clang = requireClang();
+const clang =
+  threadCompiler() ?? missing('clang', 'no clang++-19 or clang++ was found that links with ThreadSanitizer');
 const builds = {
   address: build('address', 'address,undefined', 'build-native', process.env),
   thread: build('thread', 'thread', `${FOLDER}/thread`, { ...process.env, CXX: clang }),

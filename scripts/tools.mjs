@@ -1,5 +1,5 @@
 // What the other scripts share: running programs, and naming those that are missing with the command that installs them.
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -20,24 +20,6 @@ export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
   if (error?.code === 'ENOENT') return null;
   return status ?? 1; // no status: killed by a signal
-}
-
-/** Runs a program to its end, with options of execFile: its exit status and what it printed. */
-export function finished(command, args, options = {}) {
-  return new Promise((done) => {
-    execFile(command, args, { cwd: root, maxBuffer: 1 << 26, ...options }, (error, stdout, stderr) =>
-      done({ status: error === null ? 0 : (error.code ?? 1), text: stdout + stderr, stdout }),
-    );
-  });
-}
-
-/** Calls `work` on every item, as many at a time as there are processors. */
-export async function forEach(items, work) {
-  const waiting = [...items];
-  const worker = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }
 
 /** The lines of cpp/sources.txt. */

@@ -1,82 +1,14 @@
 // Builds of the emulated kernels and of fles-cuda-check in which single sources may be replaced: plain, for
 // AddressSanitizer and for ThreadSanitizer.
-import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fail, requireTool, root, run } from '../tools.mjs';
+import { emulatedBuilds, finished, forEach, modified } from '../testing.mjs';
+import { fail, root } from '../tools.mjs';
 import { compiledWith, sources, textOf } from './mutants.mjs';
 
 export const FOLDER = 'build-cuda/mutants';
 const FLAGS = '-std=c++20 -O1 -fPIC -fvisibility=hidden -w -fno-strict-aliasing -pthread -Icuda -Icpp'.split(' ');
-const COMPILE_MS = 600_000;
 
-const running = new Set();
-/** Kills a program with all that it has started. */
-function kill(pid) {
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {} // it has ended
-}
-process.on('SIGINT', () => {
-  for (const pid of running) kill(pid);
-  process.exit(130);
-});
-
-/** Runs a program to its end, or until the limit: its status, whether it was too late, its output, milliseconds. */
-export function finished(command, args, { variables = {}, limit = COMPILE_MS } = {}) {
-  const started = performance.now();
-  const env = { ...process.env, ...variables };
-  const child = spawn(command, args, { cwd: root, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  running.add(child.pid);
-  const result = { status: null, late: false, text: '' };
-  const timer = setTimeout(() => {
-    result.late = true;
-    kill(child.pid);
-  }, limit);
-  const keep = (data) => {
-    if (result.text.length < 1 << 24) result.text += data;
-  };
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', keep);
-  return new Promise((done) => {
-    child.on('error', (error) => keep(error.message));
-    child.on('close', (status) => {
-      clearTimeout(timer);
-      running.delete(child.pid);
-      done({ ...result, status, ms: performance.now() - started });
-    });
-  });
-}
-
-/** Calls `work` on every item, as many at a time as there are processors. */
-export async function forEach(items, work) {
-  const waiting = [...items];
-  const worker = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
-}
-
-/** The builds that this machine can make: compiler, flags of the kernels, and those of the engine where they differ. */
-function builds() {
-  const compiler = requireTool('compiler', [process.env.CXX, 'g++'].filter(Boolean), 'compiles the emulator of CUDA');
-  const address = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
-  const all = [
-    { name: 'plain', compiler, kernels: [], engine: [] },
-    { name: 'address', compiler, kernels: address, engine: address },
-  ];
-  const thread = ['-fsanitize=thread', '-x', 'c++', '-', '-o', '/dev/null'];
-  if (run('clang++-19', thread, { input: 'int main() {}\n', stdio: ['pipe', 'ignore', 'ignore'] }) === 0) {
-    // The engine runs on all fibers; instrumented, it would race with itself.
-    const engine = ['-DFLES_EMULATE_TSAN=1'];
-    all.push({ name: 'thread', compiler: 'clang++-19', kernels: ['-fsanitize=thread'], engine });
-  } else {
-    console.log('no race detection: clang++-19 does not link with ThreadSanitizer (clang-19, libclang-rt-19-dev)');
-  }
-  return all;
-}
-
-const modified = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const newest = (folder) =>
   Math.max(...readdirSync(join(root, folder)).map((name) => modified(join(folder, name)), modified(folder)));
 const must = ({ status, text }, what) => status === 0 || fail(`ERR_BUILD ${what}:\n${text}`);
@@ -112,7 +44,7 @@ export async function prepare() {
   const kernels = sources.filter((name) => name.endsWith('.cu')).map((name) => `cuda/${name}`);
   const check = 'cuda/check/main.cpp';
   const age = Math.max(...['cuda', 'cuda/emulate', 'cuda/check', 'cpp/core', 'cpp/ops', 'cpp/backend'].map(newest));
-  const all = builds().map((build) => {
+  const all = emulatedBuilds().map((build) => {
     const folder = `${FOLDER}/${build.name}`;
     const objects = new Map(
       [...kernels, ...host, ...engine, check].map((path) => [path, `${folder}/${basename(path)}.o`]),

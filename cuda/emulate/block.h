@@ -26,6 +26,7 @@ struct AsyncCopies {
     void* to;
     const void* from;  // null: zeros
     int group;
+    Site site;
   };
   std::vector<Copy> copies;
   int group = 0;  // committed so far
@@ -71,6 +72,7 @@ class Block {
   void fence();
   SharedMemory& shared() { return shared_; }
   AsyncCopies& async_copies() { return current_->async; }
+  void require_untouched(const AsyncCopies::Copy& copy);
   [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
   [[noreturn]] void fail_with(const char* format, va_list arguments);
 

@@ -116,6 +116,11 @@ EMULATE_NO_TSAN T shuffle(unsigned mask, T value, int source, const char* name, 
   return self.out;
 }
 inline int this_lane() { return static_cast<int>(coordinates.lane); }
+// How far a shuffle goes: the hardware takes five bits of it.
+inline int distance(unsigned lanes, const char* name, Site site) {
+  if (lanes >= 32) fail("%s at %s:%u: by %u lanes, more than a warp has", name, site.file_name(), site.line(), lanes);
+  return static_cast<int>(lanes);
+}
 
 }  // namespace emulate
 
@@ -143,19 +148,22 @@ inline emulate::ShuffledType<T> __shfl_sync(unsigned mask, T value, int source, 
 template <class T>
 inline emulate::ShuffledType<T> __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
                                                emulate::Site site = emulate::Site::current()) {
-  const int lane = emulate::this_lane(), first = lane & ~(width - 1), other = lane - static_cast<int>(delta);
+  const int lane = emulate::this_lane(), first = lane & ~(width - 1);
+  const int other = lane - emulate::distance(delta, "__shfl_up_sync", site);
   return emulate::shuffle<emulate::ShuffledType<T>>(mask, value, other < first ? lane : other, "__shfl_up_sync", site);
 }
 template <class T>
 inline emulate::ShuffledType<T> __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
                                                  emulate::Site site = emulate::Site::current()) {
-  const int lane = emulate::this_lane(), last = lane | (width - 1), other = lane + static_cast<int>(delta);
+  const int lane = emulate::this_lane(), last = lane | (width - 1);
+  const int other = lane + emulate::distance(delta, "__shfl_down_sync", site);
   return emulate::shuffle<emulate::ShuffledType<T>>(mask, value, other > last ? lane : other, "__shfl_down_sync", site);
 }
 template <class T>
 inline emulate::ShuffledType<T> __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32,
                                                 emulate::Site site = emulate::Site::current()) {
-  const int lane = emulate::this_lane(), last = lane | (width - 1), other = lane ^ bits;
+  const int lane = emulate::this_lane(), last = lane | (width - 1);
+  const int other = lane ^ emulate::distance(static_cast<unsigned>(bits), "__shfl_xor_sync", site);
   return emulate::shuffle<emulate::ShuffledType<T>>(mask, value, other > last ? lane : other, "__shfl_xor_sync", site);
 }
 

@@ -1,6 +1,7 @@
 // What the PTX instructions of ptx.h do.
 #include "emulate/ptx.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "emulate/block.h"
@@ -26,7 +27,15 @@ void copy_async(void* shared, const void* global, int bytes, Site site) {
   report_write_16(shared);
   std::memset(shared, 0xFF, 16);
   AsyncCopies& async = block->async_copies();
-  async.copies.push_back({shared, bytes == 16 ? global : nullptr, async.group});
+  async.copies.push_back({shared, bytes == 16 ? global : nullptr, async.group, site});
+}
+
+// A copy may arrive at any time until it is waited for: one of two writes would be lost.
+void Block::require_untouched(const AsyncCopies::Copy& copy) {
+  const auto* bytes = static_cast<const unsigned char*>(copy.to);
+  if (std::all_of(bytes, bytes + 16, [](unsigned char byte) { return byte == 0xFF; })) return;
+  fail("copy_async_16 at %s:%u: the destination was written to while the copy was under way", copy.site.file_name(),
+       copy.site.line());
 }
 
 void copy_async_commit() { ++Block::running()->async_copies().group; }
@@ -39,6 +48,7 @@ void copy_async_wait(int groups) {
       async.copies[kept++] = copy;
       continue;
     }
+    Block::running()->require_untouched(copy);
     report_write_16(copy.to);
     if (copy.from == nullptr) {
       std::memset(copy.to, 0, 16);

@@ -4,7 +4,7 @@
 #include "intrinsics.h"
 
 namespace emulate {
-// Until it is waited for, the destination of an asynchronous copy reads as NaN.
+// Until it is waited for, the destination of an asynchronous copy reads as NaN, and nobody may write there.
 void copy_async(void* shared, const void* global, int bytes, Site site);
 void copy_async_commit();
 void copy_async_wait(int groups);

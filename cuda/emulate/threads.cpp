@@ -124,6 +124,7 @@ void Block::yield() {
 
 // The thread has left the kernel. Nobody may wait for it.
 void Block::finish(Thread* thread) {
+  for (const AsyncCopies::Copy& copy : thread->async.copies) require_untouched(copy);
   release_order(&launch_->ended);
   thread->state = ThreadState::kDone;
   ++done_;

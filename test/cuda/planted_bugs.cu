@@ -305,6 +305,7 @@ constexpr Bug kBugs[] = {
     {"different_shuffles", "always", [] { return run_reader(different_shuffles, 32); }},
     {"shuffle_from_outside_the_mask", "always",
      [] { return run_reader(shuffle_from_outside_the_mask, 32, expected(16, [](int t) { return t + 17; })); }},
+    {"shuffle_by_a_whole_warp", "always", [] { return run_reader(shuffle_by_a_whole_warp, 32); }},
     {"shared_read_behind", "always address", run_neighbour<Neighbour::kReadsBehind>},
     {"shared_write_behind", "always address", run_neighbour<Neighbour::kWritesBehind>},
     {"dynamic_shared_read_behind", "always address", dynamic_shared_read_behind},
@@ -331,6 +332,7 @@ constexpr Bug kBugs[] = {
      }},
     {"copy_not_waited_for", "always", run_reversed<Async::kNoWait>},
     {"copy_without_a_barrier", "schedules thread", run_reversed<Async::kNoBarrier>},
+    {"copy_to_what_is_written", "always", [] { return run_reader(copy_to_what_is_written, 32); }},
     {"copy_into_what_is_read", "schedules thread",
      [] {
        const Buffers b;

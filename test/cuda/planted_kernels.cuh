@@ -81,6 +81,12 @@ __global__ void shuffle_from_outside_the_mask(const float* in, float* out) {
   if (threadIdx.x < 16) out[threadIdx.x] = __shfl_xor_sync(0xFFFFU, in[threadIdx.x], 16);
 }
 
+__global__ void shuffle_by_a_whole_warp(const float* in, float* out) {
+  float value = in[threadIdx.x];
+  for (int offset = 1; offset <= 32; offset *= 2) value += __shfl_up_sync(0xFFFFFFFFU, value, offset);
+  out[threadIdx.x] = value;
+}
+
 __global__ void vector_of_unaligned_shared(const float* in, float* out) {
   GPU_SHARED(float, values, [64]);  // aligned for float
   values[threadIdx.x] = in[threadIdx.x];
@@ -123,6 +129,16 @@ __global__ void reversed(const float* in, float* out) {
   ptx::copy_async_commit();
   if (bug != Async::kNoWait) ptx::copy_async_wait<0>();
   if (bug != Async::kNoBarrier) __syncthreads();
+  for (int i = 0; i < 4; ++i) out[threadIdx.x * 4 + i] = values[127 - threadIdx.x * 4 - i];
+}
+
+// The copy may arrive before the values are written there, or after.
+__global__ void copy_to_what_is_written(const float* in, float* out) {
+  GPU_SHARED_ALIGN(16, float, values, [128]);
+  ptx::copy_async_16(&values[threadIdx.x * 4], in + threadIdx.x * 4, 16);
+  ptx::copy_async_commit();
+  for (int i = 0; i < 4; ++i) values[threadIdx.x * 4 + i] = 1;
+  __syncthreads();
   for (int i = 0; i < 4; ++i) out[threadIdx.x * 4 + i] = values[127 - threadIdx.x * 4 - i];
 }
 

@@ -1,6 +1,7 @@
 // ops/sparse_head_backward.h. With max pooling a term has a gradient at one row of a text: the terms of a text that
-// have one are listed in their order, a warp a row of `in` takes those of its row, and a warp a term goes through the
-// texts. No float atomics: every sum has its order. With sums the logits are computed again, some terms at a time.
+// have one are listed in their order, a warp for a row of `in` takes those of its row, and a warp for a term goes
+// through the texts. No float atomics: every sum has its order. With sums the logits are computed again, some terms at
+// a time.
 #include <algorithm>
 
 #include "column_sums.h"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kColumns = 256;  // that a warp sums at a time, eight a lane
+constexpr int kColumns = 256;  // of a warp, eight a lane
 
 // The terms of a text with a gradient, ascending: a block a text.
 __global__ void list_terms(const float* d_pooled, const int32_t* argmax, int V, int32_t* terms, int32_t* counts) {
@@ -41,67 +42,70 @@ struct Listed {
   const int32_t *terms, *counts, *argmax;
 };
 
-// d_in: a warp a row.
+// A row of a matrix and what it is multiplied by.
+struct Product {
+  int row;
+  float factor;
+};
+
+// Adds the products of 0..count-1 up, in their order, by a warp: lane l gets columns 32 k + l of the `columns` that
+// there are. A lane looks up every 32nd product; those with a factor of 0 are passed over. Returns the sum of the
+// factors.
+template <class ProductOf>
+__device__ __forceinline__ float add_products(float (&sum)[kColumns / 32], const float* rows, int stride, int columns,
+                                              int count, const ProductOf& product_of) {
+  const int lane = threadIdx.x % 32;
+  float factors = 0;
+  for (int begin = 0; begin < count; begin += 32) {
+    const Product own = begin + lane < count ? product_of(begin + lane) : Product{0, 0.0f};
+    for (unsigned mask = __ballot_sync(kFullWarp, own.factor != 0); mask != 0; mask &= mask - 1) {
+      const int from = __ffs(static_cast<int>(mask)) - 1;
+      const float* row = rows + size_t(__shfl_sync(kFullWarp, own.row, from)) * stride;
+      const float factor = __shfl_sync(kFullWarp, own.factor, from);
+      factors += factor;
+#pragma unroll
+      for (int k = 0; k < kColumns / 32; ++k) {
+        if (32 * k + lane < columns) sum[k] += factor * row[32 * k + lane];
+      }
+    }
+  }
+  return factors;
+}
+
+// d_in: a warp for 256 columns of a row.
 __global__ void rows_backward(Listed listed, const float* d_pooled, const float* weight, const int32_t* text_of_row,
                               float* d_in, int T, int C, int V) {
   const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (row >= T) return;
-  const int lane = threadIdx.x % 32, text = text_of_row[row];
+  const int lane = threadIdx.x % 32, column = blockIdx.y * kColumns, text = text_of_row[row];
   const size_t first = size_t(text) * V;
-  const int count = listed.counts[text];
-  for (int column = 0; column < C; column += kColumns) {
-    float sum[kColumns / 32] = {};
-    for (int begin = 0; begin < count; begin += 32) {
-      const int i = begin + lane;
-      const int term = i < count ? listed.terms[first + i] : 0;
-      const bool mine = i < count && listed.argmax[first + term] == row;
-      const float gradient = mine ? d_pooled[first + term] : 0.0f;
-      for (unsigned mask = __ballot_sync(kFullWarp, mine); mask != 0; mask &= mask - 1) {
-        const int from = __ffs(static_cast<int>(mask)) - 1;
-        const float* w = weight + size_t(__shfl_sync(kFullWarp, term, from)) * C + column;
-        const float d = __shfl_sync(kFullWarp, gradient, from);
+  float sum[kColumns / 32] = {};
+  add_products(sum, weight + column, C, C - column, listed.counts[text], [&](int i) {
+    const int term = listed.terms[first + i];
+    return Product{term, listed.argmax[first + term] == row ? d_pooled[first + term] : 0.0f};
+  });
 #pragma unroll
-        for (int k = 0; k < kColumns / 32; ++k) {
-          if (column + 32 * k + lane < C) sum[k] += d * w[32 * k + lane];
-        }
-      }
-    }
-#pragma unroll
-    for (int k = 0; k < kColumns / 32; ++k) {
-      if (column + 32 * k + lane < C) d_in[row * C + column + 32 * k + lane] = sum[k];
-    }
+  for (int k = 0; k < kColumns / 32; ++k) {
+    if (column + 32 * k + lane < C) d_in[row * C + column + 32 * k + lane] = sum[k];
   }
 }
 
-// d_weight and d_bias: a warp a term.
+// d_weight and d_bias: a warp for 256 columns of a term.
 __global__ void terms_backward(const float* d_pooled, const int32_t* argmax, const float* in, float* d_weight,
                                float* d_bias, int B, int C, int V) {
   const int64_t term = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (term >= V) return;
-  const int lane = threadIdx.x % 32;
-  for (int column = 0; column < C; column += kColumns) {
-    float sum[kColumns / 32] = {}, bias = 0;
-    for (int begin = 0; begin < B; begin += 32) {
-      const size_t place = size_t(begin + lane) * V + term;
-      const int row = begin + lane < B ? argmax[place] : -1;
-      const float gradient = row >= 0 ? d_pooled[place] : 0.0f;
-      for (unsigned mask = __ballot_sync(kFullWarp, gradient != 0); mask != 0; mask &= mask - 1) {
-        const int from = __ffs(static_cast<int>(mask)) - 1;
-        const float* x = in + size_t(__shfl_sync(kFullWarp, row, from)) * C + column;
-        const float d = __shfl_sync(kFullWarp, gradient, from);
-        bias += d;
+  const int lane = threadIdx.x % 32, column = blockIdx.y * kColumns;
+  float sum[kColumns / 32] = {};
+  const float bias = add_products(sum, in + column, C, C - column, B, [&](int b) {
+    const size_t place = size_t(b) * V + term;
+    return Product{argmax[place], argmax[place] >= 0 ? d_pooled[place] : 0.0f};
+  });
 #pragma unroll
-        for (int k = 0; k < kColumns / 32; ++k) {
-          if (column + 32 * k + lane < C) sum[k] += d * x[32 * k + lane];
-        }
-      }
-    }
-#pragma unroll
-    for (int k = 0; k < kColumns / 32; ++k) {
-      if (column + 32 * k + lane < C) d_weight[term * C + column + 32 * k + lane] += sum[k];
-    }
-    if (column == 0 && lane == 0) d_bias[term] += bias;
+  for (int k = 0; k < kColumns / 32; ++k) {
+    if (column + 32 * k + lane < C) d_weight[term * C + column + 32 * k + lane] += sum[k];
   }
+  if (column == 0 && lane == 0) d_bias[term] += bias;
 }
 
 void max_backward(const Op& op, const SparseHeadBackward& a, const std::vector<int32_t>& text_of_row) {
@@ -109,10 +113,11 @@ void max_backward(const Op& op, const SparseHeadBackward& a, const std::vector<i
   auto* terms = op.scratch<int32_t>(places);
   auto* counts = op.scratch<int32_t>(a.B);
   op.launch(list_terms, a.B, kThreads, 0, a.d_pooled, a.argmax, a.V, terms, counts);
-  op.launch(rows_backward, blocks_of(a.T, kWarps), kThreads, 0, Listed{terms, counts, a.argmax}, a.d_pooled, a.weight,
-            op.uploaded(text_of_row), a.d_in, a.T, a.C, a.V);
-  op.launch(terms_backward, blocks_of(a.V, kWarps), kThreads, 0, a.d_pooled, a.argmax, a.in, a.d_weight, a.d_bias, a.B,
-            a.C, a.V);
+  const unsigned columns = blocks_of(a.C, kColumns);
+  op.launch(rows_backward, dim3(blocks_of(a.T, kWarps), columns), kThreads, 0, Listed{terms, counts, a.argmax},
+            a.d_pooled, a.weight, op.uploaded(text_of_row), a.d_in, a.T, a.C, a.V);
+  op.launch(terms_backward, dim3(blocks_of(a.V, kWarps), columns), kThreads, 0, a.d_pooled, a.argmax, a.in, a.d_weight,
+            a.d_bias, a.B, a.C, a.V);
 }
 
 // Logits without their bias to their gradients, in place.

@@ -191,7 +191,7 @@ const KERNELS = {
       },
     ];
   },
-  // Every warp of a row reads the rows of its text's list once for each 256 columns.
+  // For each 256 columns of a row a warp reads the list of its text.
   sparse_head_backward: ({ B, T, C, V, activeTerms }) => {
     const pairs = B * activeTerms;
     const passes = div(C, 256);
@@ -209,16 +209,16 @@ const KERNELS = {
         dram: FLOAT * C * (T + Math.min(V, pairs)),
         l2: FLOAT * pairs * C + 128 * scans,
         issue: 12 * scans + 30 * passes * pairs,
-        blocks: div(T, 8),
-        cycles: passes * (div(activeTerms, 32) * CACHE_CYCLES + ((activeTerms * B) / T) * MEMORY_CYCLES),
+        blocks: passes * div(T, 8),
+        cycles: div(activeTerms, 32) * CACHE_CYCLES + ((activeTerms * B) / T) * MEMORY_CYCLES,
       },
       {
         kernel: 'sparse_head_backward/terms_backward',
         dram: FLOAT * (2 * C * V + 2 * B * V + T * C),
         l2: FLOAT * pairs * C + 2 * 32 * B * V,
         issue: 30 * passes * V * div(B, 32) + 30 * passes * pairs,
-        blocks: div(V, 8),
-        cycles: passes * (div(B, 32) * MEMORY_CYCLES + (pairs / V) * CACHE_CYCLES),
+        blocks: passes * div(V, 8),
+        cycles: div(B, 32) * MEMORY_CYCLES + (pairs / V) * CACHE_CYCLES,
       },
     ];
   },

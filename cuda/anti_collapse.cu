@@ -15,14 +15,11 @@ __global__ void lift_rows(AntiCollapse a, float gradient, double* missing, doubl
   for (int v = threadIdx.x; v < a.V; v += kSelectThreads) above += counts(v) && !(pooled[v] < a.margin) ? 1 : 0;
   above = block_sum<kSelectThreads>(above);
   double sum = 0;
-  int count = 0;
-  if (above < a.k) {
-    const auto key_of = [&](int v) { return counts(v) && pooled[v] < a.margin ? ordered_bits(pooled[v]) : 0U; };
-    count = keep_largest(a.V, a.k - above, key_of, [&](int v, int) {
-      sum += static_cast<double>(a.margin) - pooled[v];
-      a.d_pooled[row + v] += gradient;
-    });
-  }
+  const auto key_of = [&](int v) { return counts(v) && pooled[v] < a.margin ? ordered_bits(pooled[v]) : 0U; };
+  const int count = keep_largest(a.V, max(a.k - above, 0), key_of, [&](int v, int) {
+    sum += static_cast<double>(a.margin) - pooled[v];
+    a.d_pooled[row + v] += gradient;
+  });
   sum = block_sum<kSelectThreads>(sum);
   if (threadIdx.x == 0) missing[blockIdx.x] = sum, found[blockIdx.x] = count;
 }

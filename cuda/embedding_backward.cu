@@ -30,7 +30,7 @@ __device__ __forceinline__ int count_below(const uint64_t* keys, int count, uint
   return first;
 }
 
-// A bitonic network sorts each chunk.
+// A bitonic network sorts each chunk; the last one is filled up with keys above all others.
 __global__ void sort_chunks(const int32_t* tokens, int T, uint64_t* chunks) {
   GPU_SHARED(uint64_t, keys, [kChunk]);
   const int first = blockIdx.x * kChunk;
@@ -48,7 +48,7 @@ __global__ void sort_chunks(const int32_t* tokens, int T, uint64_t* chunks) {
     }
   }
   __syncthreads();
-  for (int i = threadIdx.x; i < kChunk && first + i < T; i += kThreads) chunks[first + i] = keys[i];
+  for (int i = threadIdx.x; i < kChunk; i += kThreads) chunks[first + i] = keys[i];
 }
 
 // A key's place is the number of smaller ones: in its own chunk, and in each other.
@@ -58,7 +58,7 @@ __global__ void merge_chunks(const uint64_t* chunks, int T, uint64_t* ordered) {
   const uint64_t key = chunks[i];
   int place = i % kChunk;
   for (int first = 0; first < T; first += kChunk) {
-    if (first != i - i % kChunk) place += count_below(chunks + first, min(kChunk, T - first), key);
+    if (first != i - i % kChunk) place += count_below(chunks + first, kChunk, key);
   }
   ordered[place] = key;
 }
@@ -92,8 +92,9 @@ __global__ void add_positions(const int32_t* offsets, const float* d_sum, float*
 void embedding_backward(void* self, const EmbeddingBackward& a) {
   if (a.T == 0 || a.C == 0) return;
   const Op op(self, "embedding_backward");
-  auto *chunks = op.scratch<uint64_t>(a.T), *ordered = op.scratch<uint64_t>(a.T);
-  op.launch(sort_chunks, blocks_of(a.T, kChunk), kThreads, 0, a.tokens, a.T, chunks);
+  const int chunk_count = blocks_of(a.T, kChunk);
+  auto *chunks = op.scratch<uint64_t>(static_cast<size_t>(chunk_count) * kChunk), *ordered = op.scratch<uint64_t>(a.T);
+  op.launch(sort_chunks, chunk_count, kThreads, 0, a.tokens, a.T, chunks);
   op.launch(merge_chunks, blocks_of(a.T, kThreads), kThreads, 0, chunks, a.T, ordered);
   const unsigned columns = blocks_of(a.C, kColumns);
   op.launch(add_words, dim3(a.T, columns), kColumns, 0, ordered, a.d_sum, a.d_word, a.T, a.C);

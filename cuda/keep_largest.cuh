@@ -80,9 +80,9 @@ __device__ int keep_largest(int V, int k, const Key& key_of, const Keep& keep) {
   const int ties_before = min(cut.ties, __shfl_sync(0xFFFFFFFFU, block_prefix(equal), 0));
   int place = __shfl_sync(0xFFFFFFFFU, block_prefix(greater), 0) + ties_before;
   int ties = cut.ties - ties_before;  // that are left
-  for (int start = first; start < last; start += 32) {
+  for (int start = first; start < first + stretch; start += 32) {
     const int v = start + lane;
-    const unsigned key = v < last ? key_of(v) : 0, before = (1U << lane) - 1;
+    const unsigned key = v < V ? key_of(v) : 0, before = (1U << lane) - 1;
     const unsigned tied = __ballot_sync(0xFFFFFFFFU, key == cut.key);
     const bool kept = key > cut.key || (key == cut.key && __popc(tied & before) < ties);
     const unsigned all = __ballot_sync(0xFFFFFFFFU, kept);

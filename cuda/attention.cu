@@ -30,8 +30,8 @@ template <class Arithmetic, int kWidth>
 __global__ void __launch_bounds__(kAttentionThreads, 1) attend(Attention a) {
   constexpr int kStride = kWidth + 4, kScores = kKeys + 4;
   GPU_DYNAMIC_SHARED(float, shared);
-  float *queries = shared, *keys = queries + kOwnRows * kStride, *values = keys + kKeys * kStride,
-        *scores = values + kKeys * kStride;
+  float *scores = shared, *queries = scores + kOwnRows * kScores, *keys = queries + kOwnRows * kStride,
+        *values = keys + kKeys * kStride;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, head = blockIdx.y;
   const AttentionTile tile = a.tiles[blockIdx.x];
   const int begin = a.offsets[tile.text], S = a.offsets[tile.text + 1] - begin;

@@ -35,6 +35,7 @@ export const cases: OpCase<AttentionArguments>[] = [
   attention('texts of several lengths, some empty', [5, 0, 1, 33, 16, 0], 24, 2),
   attention('a text longer than any tile', [130], 16, 1),
   attention('scores that differ by hundreds', [40, 9], 8, 2, { scale: 20 }),
+  attention('single tokens, some of whose scores are below -100', [1, 1, 1, 1], 8, 2, { scale: 8 }),
   attention('only texts without tokens', [0, 0, 0], 6, 3),
   attention('no text', [], 6, 3),
   attention('texts with a tenth of the probabilities dropped', [5, 0, 1, 33, 16, 60], 24, 2, { dropout: 0.1 }),

@@ -44,7 +44,7 @@ Shape shape_of(std::string name, const std::vector<int>& lengths, std::map<std::
   return {std::move(name), std::move(sizes), std::move(offsets)};
 }
 
-// Sizes that fill no tile, texts without tokens, and the smallest that there are.
+// Sizes that fill no tile, texts without tokens, the smallest that there are, and those that fill tiles and chunks.
 std::vector<Shape> checked_shapes() {
   return {
       shape_of("ragged", {3, 0, 17, 151, 0, 1},
@@ -103,6 +103,20 @@ std::vector<Shape> checked_shapes() {
                 {"count", 33},
                 {"k", 3},
                 {"seed", 9}}),
+      shape_of("1024 tokens", std::vector<int>(32, 32),
+               {{"C", 8},
+                {"D", 8},
+                {"H", 2},
+                {"K", 16},
+                {"M", 32},
+                {"N", 32},
+                {"P", 32},
+                {"Q", 2},
+                {"R", 64},
+                {"V", 256},
+                {"count", 256},
+                {"k", 16},
+                {"seed", 3}}),
   };
 }
 

@@ -9,7 +9,7 @@
 //
 // Ends with 1 when fewer than 95 % are killed, when a survivor has no reason, or when a reason has no survivor.
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FOLDER, mutantLibrary, prepare, remove } from './cuda/emulations.mjs';
 import { compiledText, mutantsOf, opsOf, sources } from './cuda/mutants.mjs';
@@ -62,7 +62,7 @@ const STAGES = {
   lazy: check([{ FLES_EMULATE_STREAMS: 'lazy:1' }]),
   tf32: check([{ FLES_TF32: '1' }]),
   address: check([{}], builds.address),
-  ...(builds.thread === undefined ? {} : { thread: { ...check([{}], builds.thread), kinds: ['barrier'] } }),
+  ...(builds.thread === undefined ? {} : { thread: check([{}], builds.thread) }),
   tests: {
     build: builds.plain,
     runs: (op, library) => [
@@ -109,8 +109,7 @@ function withoutChange(stage, op) {
 async function tried(mutant, folder) {
   const libraries = {};
   const ops = opsOf(mutant.file, names);
-  for (const [stage, { build, runs, kinds }] of Object.entries(STAGES)) {
-    if (kinds !== undefined && !kinds.includes(mutant.kind)) continue;
+  for (const [stage, { build, runs }] of Object.entries(STAGES)) {
     libraries[build.name] ??= (await mutantLibrary(build, mutant, folder)) ?? '';
     if (libraries[build.name] === '') return { result: 'invalid' };
     for (const op of ops) {
@@ -130,7 +129,8 @@ const read = (path) => readFileSync(join(root, path), 'utf8');
 const keyOf = (mutant) => hashOf(mutant.file, mutant.changed, compiledText(mutant.file));
 function testsOf({ file }) {
   const ops = opsOf(file, names).flatMap((op) => [`test/ops/${op}.cases.ts`, `test/ops/${op}.test.ts`]);
-  return hashOf(...['cuda/check/main.cpp', 'cuda/check/arguments.h', ...ops].map(read));
+  const emulator = readdirSync(join(root, 'cuda/emulate')).map((name) => `cuda/emulate/${name}`);
+  return hashOf(...['cuda/check/main.cpp', 'cuda/check/arguments.h', ...emulator, ...ops].map(read));
 }
 const holds = (mutant, found) => found && (found.result !== 'survived' || found.tests === testsOf(mutant));
 

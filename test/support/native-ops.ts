@@ -72,8 +72,7 @@ export function expectClose(actual: Float32Array, reference: (round: Round) => A
   for (let i = 0; i < exact.length; i++) {
     largest = Math.max(largest, Math.abs(exact[i]!));
     plainError = Math.max(plainError, Math.abs(plain[i]! - exact[i]!));
-    const difference = Math.abs(actual[i]! - exact[i]!);
-    if (!(difference <= error)) error = difference; // NaN stays
+    error = Math.max(error, Math.abs(actual[i]! - exact[i]!)); // NaN stays
   }
   const allowed = Math.max(2 * plainError, largest * 2 ** -22) + extra;
   recordExpected(actual, exact, allowed);

@@ -53,13 +53,14 @@ void convert_rows(const Op& op, DataType type, const float* rows, int64_t first,
   }
 }
 
+Operand converted(const Op& op, DataType type, const float* in, int64_t rows, int K, void* room) {
+  convert_rows(op, type, in, 0, rows, K, room, rows);
+  return operand_of({static_cast<int>(rows), K, type, room});
+}
+
 Operand operand_from(const Op& op, DataType type, const float* in, int64_t rows, int K) {
-  if (type == DataType::kFloat32 && stride_of(type, K) == K) return {in, K, nullptr, cublas::kFloat32};
-  char* data = op.scratch<char>(operand_bytes(type, rows, K));
-  convert_rows(op, type, in, 0, rows, K, data, rows);
-  return {data, stride_of(type, K),
-          type == DataType::kInt8 ? reinterpret_cast<const float*>(data + scales_offset(rows, K)) : nullptr,
-          type_of(type)};
+  if (is_operand(type, K)) return {in, K, nullptr, cublas::kFloat32};
+  return converted(op, type, in, rows, K, op.scratch<char>(operand_bytes(type, rows, K)));
 }
 
 }  // namespace fles::cuda

@@ -44,6 +44,12 @@ inline Operand operand_of(const PackedMatrix& matrix) {
 void convert_rows(const Op& op, DataType type, const float* rows, int64_t first, int64_t count, int K, void* to,
                   int64_t all_rows);
 
+// `in` (rows, K) as an operand in `room`, which has operand_bytes(type, rows, K).
+Operand converted(const Op& op, DataType type, const float* in, int64_t rows, int K, void* room);
+
+// Whether rows of float32 are operands as they are.
+constexpr bool is_operand(DataType type, int K) { return type == DataType::kFloat32 && stride_of(type, K) == K; }
+
 // `in` (rows, K) as an operand: itself where it can be, else in scratch memory.
 Operand operand_from(const Op& op, DataType type, const float* in, int64_t rows, int K);
 

@@ -1,6 +1,7 @@
 // ops/sparse_head.h: the projection on tensor cores, a block for some whole texts and 128 terms. Logits exist for 128
 // tokens at a time, in shared memory, where a thread a term walks down them with the running maximum or sum of its
 // text. The screen is not used: every term is computed.
+#include <algorithm>
 #include <type_traits>
 
 #include "operand.h"
@@ -25,7 +26,8 @@ struct Head {
   int in_stride, weight_stride;            // elements
   const float *in_scales, *weight_scales;  // of int8 rows, else null
   const float* bias;
-  const int32_t *offsets, *groups;  // groups: first text of each, and the number of texts
+  const int32_t *offsets, *groups;  // groups: first text of each, and behind the last
+  int first_row;                    // of the batch, that `in` begins with
   float* pooled;
   int32_t* argmax;
   int C, V;
@@ -100,7 +102,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<Arithmetic>) head(Head h) {
   for (int row = first_row; row < last_row; row += kTokens) {
     const auto load_chunk = [&](int chunk) {
       char* stage = stages + chunk % kStages * kStageBytes;
-      load<Element>(stage, h.in, h.in_stride, row, last_row, chunk);
+      load<Element>(stage, h.in, h.in_stride, row - h.first_row, last_row - h.first_row, chunk);
       load<Element>(stage + kTokens * kStrideBytes, h.weight, h.weight_stride, first_term, h.V, chunk);
       ptx::copy_async_commit();
     };
@@ -143,7 +145,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<Arithmetic>) head(Head h) {
         for (int t = begin; t < end; ++t) {
           while (t >= h.offsets[text + 1]) finish_text();
           float z = logits[(t - begin) * kLogits + threadIdx.x];
-          if (h.in_scales != nullptr) z *= h.in_scales[t] * scale;
+          if (h.in_scales != nullptr) z *= h.in_scales[t - h.first_row] * scale;
           pooled.add(h.pooling, z + bias, t);
         }
       }
@@ -161,11 +163,34 @@ void run(const Op& op, const SparseHeadForward& a) {
   for (int text = 1; text <= a.B; ++text) {
     if (text == a.B || a.offsets[text + 1] - a.offsets[groups.back()] > kGroupTokens) groups.push_back(text);
   }
-  const Operand in = operand_from(op, a.weight->type, a.in, a.T, a.C), weight = operand_of(*a.weight);
-  const dim3 grid(groups.size() - 1, blocks_of(a.V, kTerms));
-  op.launch(head<Arithmetic>, grid, kThreads, 0,
-            Head{in.data, weight.data, in.stride, weight.stride, in.scales, weight.scales, a.bias,
-                 op.offsets(a.offsets, a.B), op.uploaded(groups), a.pooled, a.argmax, a.C, a.V, a.pooling});
+  const auto count = static_cast<int>(groups.size()) - 1;
+  const int32_t *offsets = op.offsets(a.offsets, a.B), *groups_there = op.uploaded(groups);
+  const Operand weight = operand_of(*a.weight);
+  const auto run_groups = [&](int first, int last, const Operand& in, int first_row) {
+    op.launch(head<Arithmetic>, dim3(last - first, blocks_of(a.V, kTerms)), kThreads, 0,
+              Head{in.data, weight.data, in.stride, weight.stride, in.scales, weight.scales, a.bias, offsets,
+                   groups_there + first, first_row, a.pooled, a.argmax, a.C, a.V, a.pooling});
+  };
+  const DataType type = a.weight->type;
+  if (is_operand(type, a.C)) return run_groups(0, count, operand_from(op, type, a.in, a.T, a.C), 0);
+
+  // Rows are converted some groups at a time: no more of them than take the memory of the pooled values, or one group.
+  const auto row_of = [&](int group) { return a.offsets[groups[group]]; };
+  const size_t most = static_cast<size_t>(a.B) * a.V * sizeof(float);
+  std::vector<int> bands{0};  // first group of each, and behind the last
+  int longest = 0;            // rows
+  for (int group = 1; group <= count; ++group) {
+    const int first_row = row_of(bands.back());
+    if (group < count && operand_bytes(type, row_of(group + 1) - first_row, a.C) <= most) continue;
+    longest = std::max(longest, row_of(group) - first_row);
+    bands.push_back(group);
+  }
+  char* room = op.scratch<char>(operand_bytes(type, longest, a.C));
+  for (size_t band = 0; band + 1 < bands.size(); ++band) {
+    const int first = bands[band], last = bands[band + 1], first_row = row_of(first);
+    const float* rows = a.in + int64_t{first_row} * a.C;
+    run_groups(first, last, converted(op, type, rows, row_of(last) - first_row, a.C, room), first_row);
+  }
 }
 
 }  // namespace

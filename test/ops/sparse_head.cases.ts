@@ -33,6 +33,8 @@ export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum', 'sum_log1p']
   head(`texts of several lengths, some empty (${pooling})`, pooling, [3, 0, 1, 20, 0], 70, 9),
   head(`a vocabulary that fills its panels (${pooling})`, pooling, [4, 5], 256, 16),
   head(`rows that repeat (${pooling})`, pooling, [7, 6], 37, 4, true),
+  // More rows than a block takes, and than the memory of the outputs.
+  head(`long texts and few terms (${pooling})`, pooling, [300, 0, 250, 300, 9], 3, 5),
   head(`only texts without tokens (${pooling})`, pooling, [0, 0], 5, 3),
   head(`no text (${pooling})`, pooling, [], 5, 3),
 ]);

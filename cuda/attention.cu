@@ -119,7 +119,7 @@ void attention(void* self, const AttentionForward& a) {
   const int D = a.C / a.H;
   const std::vector<AttentionTile> tiles = attention_tiles(a.offsets, a.B, kOwnRows);
   const Attention arguments{
-      a.qkv, op.offsets(a.offsets, a.B),       op.uploaded(tiles),      a.text_ids, a.out, a.log_sums, a.C, a.H,
+      a.qkv, op.offsets(a.offsets, a.B),       on_device(op, tiles),    a.text_ids, a.out, a.log_sums, a.C, a.H,
       D,     1 / sqrtf(static_cast<float>(D)), dropout_rate(a.dropout), a.seed};
   for_head_width(op, D, [&](auto arithmetic, auto width) {
     op.launch(attend<decltype(arithmetic), width()>, dim3(tiles.size(), a.H), kAttentionThreads, shared_bytes(width()),

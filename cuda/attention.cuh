@@ -57,6 +57,10 @@ inline std::vector<AttentionTile> attention_tiles(const int32_t* offsets, int B,
   return tiles;
 }
 
+inline const AttentionTile* on_device(const Op& op, const std::vector<AttentionTile>& tiles) {
+  return op.kept("attention tiles", tiles.data(), tiles.size());
+}
+
 // run(arithmetic, width): the arithmetic that the device multiplies float32 in, and the width of a head in shared
 // memory, 32, 64 or 128 as integral constants. ERR_DEVICE_LIMIT for wider heads.
 template <class Run>

@@ -159,7 +159,7 @@ void attention_backward(void* self, const AttentionBackward& a) {
                             deltas,
                             op.offsets(a.offsets, a.B),
                             a.text_ids,
-                            op.uploaded(tiles),
+                            on_device(op, tiles),
                             a.d_qkv,
                             a.C,
                             a.H,

@@ -21,6 +21,14 @@ void upload(void* self, void* to, const void* from, size_t bytes) { device_of(se
 void download(void* self, void* to, const void* from, size_t bytes) { device_of(self).download(to, from, bytes); }
 void clear(void* self, void* memory, size_t bytes) { device_of(self).clear(memory, bytes); }
 
+// A mark is an event.
+Mark* create_mark(void* self) { return reinterpret_cast<Mark*>(device_of(self).create_event()); }
+void set_mark(void* self, Mark* mark) { device_of(self).record(reinterpret_cast<cudaEvent_t>(mark)); }
+void download_at(void* self, const Mark* mark, void* to, const void* from, size_t bytes) {
+  device_of(self).download_after(reinterpret_cast<cudaEvent_t>(const_cast<Mark*>(mark)), to, from, bytes);
+}
+void release_mark(void* self, Mark* mark) { device_of(self).release_event(reinterpret_cast<cudaEvent_t>(mark)); }
+
 PackedMatrix* create_packed(void* self, int N, int K, DataType type) {
   return new PackedMatrix{N, K, type, device_of(self).allocate(operand_bytes(type, N, K))};
 }
@@ -77,10 +85,26 @@ const Backend* open(int index) {
   auto device = std::make_unique<Device>(index);
   Instance& instance = (*instances)[index];
   instance.device = std::move(device);
-  instance.table = Backend{
-      "cuda",        table_fingerprint(), instance.device.get(), allocate,    release,         upload, download, clear,
-      create_packed, pack_rows,           release_packed,        kRowsAtOnce, memory_of(index)
-#define FLES_OP(name, Arguments) , name
+  instance.table = Backend{.name = "cuda",
+                           .fingerprint = table_fingerprint(),
+                           .self = instance.device.get(),
+                           .allocate = allocate,
+                           .release = release,
+                           .upload = upload,
+                           .download = download,
+                           .clear = clear,
+                           .create_mark = create_mark,
+                           .set_mark = set_mark,
+                           .download_at = download_at,
+                           .release_mark = release_mark,
+                           .create_packed = create_packed,
+                           .pack_rows = pack_rows,
+                           .release_packed = release_packed,
+                           .rows_at_once = kRowsAtOnce,
+                           .memory = memory_of(index),
+                           .queues = true,
+                           .screens = false
+#define FLES_OP(op, Arguments) , .op = op
 #include "ops/ops.def"
 #undef FLES_OP
   };

@@ -49,16 +49,33 @@ Device::Device(int index) : index_(index), tf32_(tf32_wanted()) {
   // A workspace of our own: cuBLAS allocates none during a step, and its results are the same from run to run.
   workspace_ = allocate(kWorkspace);
   check_blas(blas().set_workspace(blas_, workspace_, kWorkspace), "starting cuBLAS");
-  check(cudaMallocHost(reinterpret_cast<void**>(&staging_), 2 * kHalf), "allocating pinned memory");
-  for (cudaEvent_t& event : copied_) {
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
-    check(cudaEventRecord(event, stream_), "recording an event");
-  }
+  check(cudaStreamCreateWithFlags(&downloads_, cudaStreamNonBlocking), "creating a stream");
+  check(cudaMallocHost(reinterpret_cast<void**>(&staging_), kPieces * kPiece), "allocating pinned memory");
+  check(cudaMallocHost(reinterpret_cast<void**>(&landing_), 2 * kHalf), "allocating pinned memory");
+  for (cudaEvent_t& event : copied_) event = create_event();
+  for (cudaEvent_t& event : arrived_) event = create_event();
+  end_ = create_event();
 }
 
 void Device::make_current() const { check(cudaSetDevice(index_), "choosing a device"); }
 
-void Device::wait() { check(cudaStreamSynchronize(stream_), "waiting for the device"); }
+cudaEvent_t Device::create_event() const {
+  make_current();
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+  return event;
+}
+
+void Device::record(cudaEvent_t event) {
+  const std::scoped_lock held(one_op_);
+  make_current();
+  check(cudaEventRecord(event, stream_), "recording an event");
+}
+
+void Device::release_event(cudaEvent_t event) {
+  (void)cudaSetDevice(index_);
+  (void)cudaEventDestroy(event);
+}
 
 void* Device::allocate(size_t bytes) {
   make_current();
@@ -86,22 +103,41 @@ void Device::upload(void* to, const void* from_host, size_t bytes) {
   const std::scoped_lock held(one_op_);
   make_current();
   const char* from = static_cast<const char*>(from_host);
-  for (size_t first = 0; first < bytes; first += kHalf) {
-    const size_t part = std::min(kHalf, bytes - first);
-    check(cudaEventSynchronize(copied_[half_]), "uploading");
-    char* room = staging_ + static_cast<size_t>(half_) * kHalf;
+  for (size_t first = 0; first < bytes; first += kPiece) {
+    const size_t part = std::min(kPiece, bytes - first);
+    check(cudaEventSynchronize(copied_[piece_]), "uploading");
+    char* room = staging_ + static_cast<size_t>(piece_) * kPiece;
     std::memcpy(room, from + first, part);
     check(cudaMemcpyAsync(static_cast<char*>(to) + first, room, part, cudaMemcpyHostToDevice, stream_), "uploading");
-    check(cudaEventRecord(copied_[half_], stream_), "uploading");
-    half_ = 1 - half_;
+    check(cudaEventRecord(copied_[piece_], stream_), "uploading");
+    piece_ = (piece_ + 1) % kPieces;
   }
 }
 
 void Device::download(void* to_host, const void* from, size_t bytes) {
-  const std::scoped_lock held(one_op_);
+  record(end_);  // another thread may record it again, which makes this one wait for more
+  download_after(end_, to_host, from, bytes);
+}
+
+void Device::download_after(cudaEvent_t event, void* to_host, const void* from, size_t bytes) {
+  const std::scoped_lock held(one_download_);
   make_current();
-  if (bytes > 0) check(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_), "downloading");
-  wait();
+  check(cudaStreamWaitEvent(downloads_, event, 0), "downloading");
+  const size_t parts = (bytes + kHalf - 1) / kHalf;
+  const auto size_of = [&](size_t part) { return std::min(kHalf, bytes - part * kHalf); };
+  const auto room_of = [&](size_t part) { return landing_ + part % 2 * kHalf; };
+  for (size_t part = 0; part <= parts; ++part) {
+    if (part < parts) {
+      check(cudaMemcpyAsync(room_of(part), static_cast<const char*>(from) + part * kHalf, size_of(part),
+                            cudaMemcpyDeviceToHost, downloads_),
+            "downloading");
+      check(cudaEventRecord(arrived_[part % 2], downloads_), "downloading");
+    }
+    if (part == 0) continue;
+    const size_t last = part - 1;
+    check(cudaEventSynchronize(arrived_[last % 2]), "downloading");
+    std::memcpy(static_cast<char*>(to_host) + last * kHalf, room_of(last), size_of(last));
+  }
 }
 
 void Device::clear(void* memory, size_t bytes) {
@@ -168,32 +204,36 @@ void* Device::scratch(size_t bytes) {
 }
 #endif
 
-const int32_t* Op::offsets(const int32_t* host, int B) const {
-  Device& d = device_;
-  const size_t count = static_cast<size_t>(B) + 1;
-  if (d.offsets_.size() == count && std::equal(host, host + count, d.offsets_.begin())) return d.device_offsets_;
-  if (count > d.offsets_capacity_) {
-    if (d.device_offsets_ != nullptr) d.release(d.device_offsets_);
-    d.device_offsets_ = nullptr;
-    d.offsets_capacity_ = 0;
-    d.device_offsets_ = static_cast<int32_t*>(d.allocate(count * sizeof(int32_t)));
-    d.offsets_capacity_ = count;
+const void* Device::kept(const char* name, const void* values, size_t bytes) {
+  Kept& kept = kept_[name];
+  const char* host = static_cast<const char*>(values);
+  if (kept.values.size() == bytes && std::equal(host, host + bytes, kept.values.begin())) return kept.memory;
+  if (bytes > kept.capacity) {
+    if (kept.memory != nullptr) release(kept.memory);
+    kept = Kept();
+    kept.memory = allocate(bytes);
+    kept.capacity = bytes;
   }
-  d.offsets_.clear();  // until they are there
-  d.upload(d.device_offsets_, host, count * sizeof(int32_t));
-  d.offsets_.assign(host, host + count);
-  return d.device_offsets_;
+  kept.values.clear();  // until they are there
+  upload(kept.memory, host, bytes);
+  kept.values.assign(host, host + bytes);
+  return kept.memory;
 }
 
 Device::~Device() {
   (void)cudaSetDevice(index_);
   (void)cudaStreamSynchronize(stream_);
   for (const Chunk& chunk : chunks_) release(chunk.memory);
-  if (device_offsets_ != nullptr) release(device_offsets_);
+  for (const auto& [name, kept] : kept_) release(kept.memory);
   if (blas_ != nullptr) (void)blas().destroy(blas_);
   if (workspace_ != nullptr) release(workspace_);
+  (void)cudaStreamSynchronize(downloads_);
   (void)cudaFreeHost(staging_);
+  (void)cudaFreeHost(landing_);
   for (cudaEvent_t event : copied_) (void)cudaEventDestroy(event);
+  for (cudaEvent_t event : arrived_) (void)cudaEventDestroy(event);
+  (void)cudaEventDestroy(end_);
+  (void)cudaStreamDestroy(downloads_);
   (void)cudaStreamDestroy(stream_);
 }
 

@@ -1,8 +1,10 @@
-// One CUDA device and what its ops share: a stream, cuBLAS, scratch memory, staging for copies, the offsets of the
-// batch.
+// One CUDA device and what its ops share: a stream, cuBLAS, scratch memory, staging for copies, values of the batch
+// that several ops read. Downloads have a stream of their own, so that one need not wait for all that is queued.
 #pragma once
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "backend/backend.h"
@@ -35,7 +37,13 @@ class Device {
   void* allocate(size_t bytes);
   void release(void* memory);
   void upload(void* to, const void* from_host, size_t bytes);
+  // Waits for all that was queued before.
   void download(void* to_host, const void* from, size_t bytes);
+  // Waits for what was queued before the event was recorded.
+  void download_after(cudaEvent_t event, void* to_host, const void* from, size_t bytes);
+  cudaEvent_t create_event() const;
+  void record(cudaEvent_t event);         // behind all that is queued
+  void release_event(cudaEvent_t event);  // never throws
   void clear(void* memory, size_t bytes);
 
   // Row-major C (m, n) = alpha op(A) op(B) + beta C, op(A) (m, k), op(B) (k, n); lda, ldb and ldc are of rows.
@@ -58,7 +66,6 @@ class Device {
 
  private:
   friend class Op;
-  void wait();
   // Memory that ops take and leave: it grows to the largest need and is kept.
   void* scratch(size_t bytes);
   void reset_scratch();
@@ -78,15 +85,30 @@ class Device {
   std::vector<Chunk> chunks_;  // of scratch: more than one only until the next op
   size_t used_ = 0;            // of the last one
 
-  // Uploads go through two halves of pinned memory in turn, so that one is filled while the other is copied.
-  static constexpr size_t kHalf = size_t{4} << 20;
+  // Uploads go through pieces of pinned memory in turn: one is filled while others wait to be copied. A batch has a
+  // few, so that the next one can be queued while it is computed.
+  static constexpr size_t kPiece = size_t{512} << 10;
+  static constexpr int kPieces = 16;
   char* staging_ = nullptr;
-  cudaEvent_t copied_[2] = {};
-  int half_ = 0;
+  cudaEvent_t copied_[kPieces] = {};
+  int piece_ = 0;
 
-  std::vector<int32_t> offsets_;  // what is in device_offsets_
-  int32_t* device_offsets_ = nullptr;
-  size_t offsets_capacity_ = 0;
+  // Downloads go through two halves of it: one arrives while the other is taken out.
+  static constexpr size_t kHalf = size_t{4} << 20;
+  std::mutex one_download_;
+  cudaStream_t downloads_ = nullptr;
+  char* landing_ = nullptr;
+  cudaEvent_t arrived_[2] = {};
+  cudaEvent_t end_ = nullptr;  // of what was queued when a download that waits for all of it was asked for
+
+  // Values that one op after the other asks for, by name.
+  struct Kept {
+    std::vector<char> values;  // what is in `memory`
+    void* memory = nullptr;
+    size_t capacity = 0;
+  };
+  const void* kept(const char* name, const void* values, size_t bytes);
+  std::map<std::string, Kept> kept_;
 };
 
 inline Device& device_of(void* self) { return *static_cast<Device*>(self); }
@@ -137,8 +159,13 @@ class Op {
     return memory;
   }
 
-  // The B + 1 offsets of a batch, which ops are given in host memory, on the device: uploaded when they change.
-  const int32_t* offsets(const int32_t* host, int B) const;
+  // Host values that one op after the other needs while a batch is computed: uploaded when they change.
+  template <class T>
+  const T* kept(const char* name, const T* values, size_t count) const {
+    return static_cast<const T*>(device_.kept(name, values, count * sizeof(T)));
+  }
+  // The B + 1 offsets of a batch, which ops are given in host memory.
+  const int32_t* offsets(const int32_t* host, int B) const { return kept("offsets", host, static_cast<size_t>(B) + 1); }
 
  private:
   Device& device_;

@@ -1,4 +1,5 @@
-// ops/topk_threshold.h: a block a row. Weights are computed again in every pass, which costs less than to keep them.
+// ops/topk_threshold.h: a block a row, which counts what it keeps, and another that writes it behind the rows before.
+// Weights are computed again in every pass, which costs less than to keep them.
 #include "device.h"
 #include "keep_largest.cuh"
 #include "ordered_bits.cuh"
@@ -7,27 +8,49 @@
 namespace fles::cuda {
 namespace {
 
-__global__ void keep_weights(TopkThresholdForward a) {
+// Of a term of the block's row; 0 for one that is not kept.
+__device__ __forceinline__ unsigned key_of(const TopkThresholdForward& a, const float* pooled, int v) {
+  if (!has_weight(pooled, a.drop, v)) return 0;
+  const float weight = activate(a.activation, pooled[v]);
+  return weight > 0.0f && weight > a.threshold ? ordered_bits(weight) : 0;
+}
+
+__global__ void count_weights(TopkThresholdForward a, int* counts) {
   const float* pooled = a.pooled + size_t{blockIdx.x} * a.V;
-  const size_t row = size_t{blockIdx.x} * a.k;
-  const auto key_of = [&](int v) -> unsigned {
-    if (!has_weight(pooled, a.drop, v)) return 0;
-    const float weight = activate(a.activation, pooled[v]);
-    return weight > 0.0f && weight > a.threshold ? ordered_bits(weight) : 0;
-  };
-  const int count = keep_largest(a.V, a.k, key_of, [&](int v, int place) {
-    a.terms[row + place] = v;
-    a.weights[row + place] = activate(a.activation, pooled[v]);
-  });
-  if (threadIdx.x == 0) a.counts[blockIdx.x] = count;
+  int count = 0;
+  for (int v = threadIdx.x; v < a.V; v += kSelectThreads) count += key_of(a, pooled, v) != 0 ? 1 : 0;
+  count = block_sum<kSelectThreads>(count);
+  if (threadIdx.x == 0) counts[blockIdx.x] = min(count, a.k);
+}
+
+__global__ void keep_weights(TopkThresholdForward a, const int* counts) {
+  const float* pooled = a.pooled + size_t{blockIdx.x} * a.V;
+  int before = 0;
+  for (unsigned b = threadIdx.x; b < blockIdx.x; b += kSelectThreads) before += counts[b];
+  before = block_sum<kSelectThreads>(before);
+  if (threadIdx.x == 0) {
+    if (blockIdx.x == 0) a.offsets[0] = 0;
+    a.offsets[blockIdx.x + 1] = before + counts[blockIdx.x];
+  }
+  keep_largest(
+      a.V, a.k, [&](int v) { return key_of(a, pooled, v); },
+      [&](int v, int place) {
+        a.terms[before + place] = v;
+        a.weights[before + place] = activate(a.activation, pooled[v]);
+      });
 }
 
 }  // namespace
 
 void topk_threshold(void* self, const TopkThresholdForward& a) {
-  if (a.B == 0) return;
   const Op op(self, "topk_threshold");
-  op.launch(keep_weights, a.B, kSelectThreads, 0, a);
+  if (a.B == 0) {
+    op.device().clear(a.offsets, sizeof(int32_t));
+    return;
+  }
+  auto* counts = op.scratch<int>(a.B);
+  op.launch(count_weights, a.B, kSelectThreads, 0, a, counts);
+  op.launch(keep_weights, a.B, kSelectThreads, 0, a, counts);
 }
 
 }  // namespace fles::cuda

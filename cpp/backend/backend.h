@@ -1,7 +1,8 @@
 // The seam: what a backend must provide. Memory verbs, packed weights, and one function pointer an op.
 //
 // Pointers in op arguments are in the backend's memory, but for `offsets`, which every backend reads on the host.
-// Nothing owns memory across the seam. Failures are fles::Error.
+// Nothing owns memory across the seam. Failures are fles::Error. Work is done in the order of the calls; a backend that
+// queues it returns before it is done, and a download waits for it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,8 @@
 #include "ops/ops.h"
 
 namespace fles {
+
+struct Mark;  // a place in the order of a backend's work
 
 struct Backend {
   const char* name;      // "cpu"
@@ -21,6 +24,13 @@ struct Backend {
   void (*download)(void* self, void* to_host, const void* from, size_t bytes);
   void (*clear)(void* self, void* memory, size_t bytes);  // to zeros
 
+  // A download that waits for what was queued before the mark was set, and for nothing behind it. Other threads may
+  // queue work meanwhile.
+  Mark* (*create_mark)(void* self);
+  void (*set_mark)(void* self, Mark* mark);  // any number of times
+  void (*download_at)(void* self, const Mark* mark, void* to_host, const void* from, size_t bytes);
+  void (*release_mark)(void* self, Mark* mark);
+
   // A matrix [N, K] filled by pack_rows, rows of float32 from the host or from the backend's own memory, in any order,
   // on any thread; every row once before its use.
   PackedMatrix* (*create_packed)(void* self, int N, int K, DataType type);
@@ -28,6 +38,8 @@ struct Backend {
   void (*release_packed)(void* self, PackedMatrix* matrix);
   int rows_at_once;  // that pack_rows takes best in one call, the calls being shared out among threads
   uint64_t memory;   // bytes that a device has of its own; 0 for the host
+  bool queues;       // whether work is queued
+  bool screens;      // whether sparse_head has a use for a screen
 
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator
 #define FLES_OP(name, Arguments) void (*name)(void* self, const Arguments& arguments);

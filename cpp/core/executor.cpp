@@ -36,6 +36,11 @@ Executor& Executor::compute() {
   return *executor;
 }
 
+Executor& Executor::collect() {
+  static auto* executor = new Executor(1);
+  return *executor;
+}
+
 Executor& Executor::search() {
   static auto* executor = new Executor(default_thread_count());
   return *executor;

@@ -9,6 +9,8 @@ class Executor {
  public:
   // Encoding and everything else that uses the whole compute pool: one job at a time.
   static Executor& compute();
+  // What waits for a device and collects what it has computed: one job at a time.
+  static Executor& collect();
   // Searches: one job a thread, as many threads as the compute pool has.
   static Executor& search();
 

@@ -38,6 +38,12 @@ void copy(void*, void* to, const void* from, size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);  // of nothing, the pointers may be null
 }
 
+// All that came before a mark is done when it is set.
+Mark* create_mark(void*) { return nullptr; }
+void set_mark(void*, Mark*) {}
+void copy_at(void* self, const Mark*, void* to, const void* from, size_t bytes) { copy(self, to, from, bytes); }
+void release_mark(void*, Mark*) {}
+
 void clear(void*, void* memory, size_t bytes) {
   // A large arena takes a while, and its pages should be spread over the threads that come to use them.
   constexpr size_t kPart = size_t{4} << 20;
@@ -80,9 +86,26 @@ const Backend& instance_of(const Kernels& kernels) {
   if (instance.table.self == nullptr) {
     instance.state.kernels = &kernels;
     instance.state.pool = &ThreadPool::shared();
-    instance.table = Backend{"cpu", table_fingerprint(), &instance.state, allocate,       release,     copy, copy,
-                             clear, create_packed,       pack_rows,       release_packed, kRowsAtOnce, 0
-#define FLES_OP(name, Arguments) , name
+    instance.table = Backend{.name = "cpu",
+                             .fingerprint = table_fingerprint(),
+                             .self = &instance.state,
+                             .allocate = allocate,
+                             .release = release,
+                             .upload = copy,
+                             .download = copy,
+                             .clear = clear,
+                             .create_mark = create_mark,
+                             .set_mark = set_mark,
+                             .download_at = copy_at,
+                             .release_mark = release_mark,
+                             .create_packed = create_packed,
+                             .pack_rows = pack_rows,
+                             .release_packed = release_packed,
+                             .rows_at_once = kRowsAtOnce,
+                             .memory = 0,
+                             .queues = false,
+                             .screens = true
+#define FLES_OP(op, Arguments) , .op = op
 #include "ops/ops.def"
 #undef FLES_OP
     };

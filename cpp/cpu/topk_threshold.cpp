@@ -11,8 +11,8 @@ struct Entry {
   int32_t term;
 };
 
-// `kept` has room for V entries.
-void compact_row(const TopkThresholdForward& a, int64_t b, Entry* kept) {
+// What is kept of a row, in `kept`, which has room for V entries; returns how many.
+int32_t select(const TopkThresholdForward& a, int64_t b, Entry* kept) {
   const float* pooled = a.pooled + b * a.V;
   int64_t count = 0;
   for (int32_t v = 0; v < a.V; ++v) {
@@ -27,11 +27,7 @@ void compact_row(const TopkThresholdForward& a, int64_t b, Entry* kept) {
     count = a.k;
     std::sort(kept, kept + count, [](const Entry& x, const Entry& y) { return x.term < y.term; });
   }
-  a.counts[b] = static_cast<int32_t>(count);
-  for (int64_t i = 0; i < count; ++i) {
-    a.terms[b * a.k + i] = kept[i].term;
-    a.weights[b * a.k + i] = kept[i].weight;
-  }
+  return static_cast<int32_t>(count);
 }
 
 }  // namespace
@@ -39,8 +35,17 @@ void compact_row(const TopkThresholdForward& a, int64_t b, Entry* kept) {
 void topk_threshold(void* self, const TopkThresholdForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
-  auto* kept = reinterpret_cast<Entry*>(state.other.bytes(sizeof(Entry) * a.V * state.pool->size()));
-  state.pool->parallel_for(a.B, [&](int64_t b, int thread) { compact_row(a, b, kept + int64_t{a.V} * thread); });
+  auto* kept = reinterpret_cast<Entry*>(state.other.bytes(sizeof(Entry) * a.V * a.B));
+  state.pool->parallel_for(a.B, [&](int64_t b, int) { a.offsets[b + 1] = select(a, b, kept + b * a.V); });
+  a.offsets[0] = 0;
+  for (int64_t b = 0; b < a.B; ++b) a.offsets[b + 1] += a.offsets[b];
+  state.pool->parallel_for(a.B, [&](int64_t b, int) {
+    const Entry* entry = kept + b * a.V;
+    for (int32_t place = a.offsets[b]; place < a.offsets[b + 1]; ++place, ++entry) {
+      a.terms[place] = entry->term;
+      a.weights[place] = entry->weight;
+    }
+  });
 }
 
 }  // namespace fles::cpu

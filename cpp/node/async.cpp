@@ -55,14 +55,14 @@ Napi::Object new_error(Napi::Env env) {
   return data->error_class.New({Napi::String::New(env, "ERR_INTERNAL"), Napi::String::New(env, "")});
 }
 
-void run(const std::shared_ptr<Pending>& pending) {
+void run(Pending* pending, const std::function<void()>& part) {
   const auto failed = [&](const std::string& code, const std::string& message) {
     pending->failed = true;
     pending->code = code;
     pending->message = message;
   };
   try {
-    pending->job.work();
+    part();
   } catch (const Error& error) {
     failed(error.code(), error.what());
   } catch (const std::bad_alloc&) {
@@ -106,6 +106,17 @@ void settle(napi_env raw, napi_value, void*, void* context) {
     resolve_or_reject(env, pending);
     // NOLINTNEXTLINE(bugprone-empty-catch): a worker is being terminated: nobody waits for the promise
   } catch (const Napi::Error&) {
+  }
+}
+
+// From any thread. JavaScript references may only be dropped on their own thread; with the environment gone they are
+// gone too.
+void settle_later(std::shared_ptr<Pending> pending, Channel& channel) {
+  const std::scoped_lock held(channel.lock);
+  auto* context = new std::shared_ptr<Pending>(std::move(pending));
+  if (channel.closed || napi_call_threadsafe_function(channel.function, context, napi_tsfn_nonblocking) != napi_ok) {
+    (*context)->error.SuppressDestruct();
+    delete context;
   }
 }
 
@@ -158,15 +169,12 @@ Napi::Promise submit(Napi::Env env, Executor& executor, Job job) {
   if (data->pending++ == 0) napi_ref_threadsafe_function(env, data->channel->function);
   const Napi::Promise promise = pending->deferred.Promise();
   executor.submit([pending = std::move(pending), channel = data->channel]() mutable {
-    run(pending);
-    const std::scoped_lock held(channel->lock);
-    // JavaScript references may only be dropped on their own thread; with the environment gone they are gone too.
-    auto* context = new std::shared_ptr<Pending>(std::move(pending));
-    if (channel->closed ||
-        napi_call_threadsafe_function(channel->function, context, napi_tsfn_nonblocking) != napi_ok) {
-      (*context)->error.SuppressDestruct();
-      delete context;
-    }
+    run(pending.get(), pending->job.work);
+    if (pending->failed || !pending->job.collect) return settle_later(std::move(pending), *channel);
+    Executor::collect().submit([pending = std::move(pending), channel = std::move(channel)]() mutable {
+      run(pending.get(), pending->job.collect);
+      settle_later(std::move(pending), *channel);
+    });
   });
   return promise;
 }

@@ -23,10 +23,11 @@ void set_error_class(Napi::Env env, Napi::Function constructor);
 void keep_constructor(Napi::Env env, const char* name, Napi::Function constructor);
 Napi::Function constructor_of(Napi::Env env, const char* name);
 
-// Type-erased core of run_async. `work` runs on the executor; then `settle` runs on the JavaScript thread of env with
-// the error message of work, if any. Neither is called once the environment has ended; both are then destroyed.
+// Type-erased core of run_async. `work` runs on the executor and `collect`, if there is one, on Executor::collect();
+// then `convert` runs on the JavaScript thread of env, or the promise is rejected with what was thrown. Neither happens
+// once the environment has ended; all are then destroyed.
 struct Job {
-  std::function<void()> work;
+  std::function<void()> work, collect;
   std::function<Napi::Value(Napi::Env)> convert;
 };
 Napi::Promise submit(Napi::Env env, Executor& executor, Job job);
@@ -38,7 +39,21 @@ Napi::Promise run_async(Napi::Env env, Executor& executor, Work work, Convert co
   using Result = decltype(work());
   auto result = std::make_shared<std::unique_ptr<Result>>();
   return submit(env, executor,
-                {[work = std::move(work), result]() mutable { *result = std::make_unique<Result>(work()); },
+                {[work = std::move(work), result]() mutable { *result = std::make_unique<Result>(work()); }, nullptr,
+                 [convert = std::move(convert), result](Napi::Env e) mutable { return convert(e, **result); }});
+}
+
+// The same in two parts: start() -> std::function<Result()> runs on Executor::compute(), what it returns after it on
+// Executor::collect(), so that the next job can start.
+template <class Start, class Convert>
+Napi::Promise run_async_in_two(Napi::Env env, Start start, Convert convert) {
+  using Collect = decltype(start());
+  using Result = typename Collect::result_type;
+  auto collect = std::make_shared<Collect>();
+  auto result = std::make_shared<std::unique_ptr<Result>>();
+  return submit(env, Executor::compute(),
+                {[start = std::move(start), collect]() mutable { *collect = start(); },
+                 [collect, result] { *result = std::make_unique<Result>((*collect)()); },
                  [convert = std::move(convert), result](Napi::Env e) mutable { return convert(e, **result); }});
 }
 

@@ -65,6 +65,13 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     return encoder_;
   }
 
+  // Where the backend queues its work, a batch is waited for on another thread, while this one queues the next.
+  template <class Start, class Convert>
+  Napi::Value run_batch(Napi::Env env, Start start, Convert convert) {
+    if (encoder_->backend().queues) return run_async_in_two(env, std::move(start), std::move(convert));
+    return run_async(env, Executor::compute(), [start = std::move(start)] { return start()(); }, std::move(convert));
+  }
+
   // encodeSparse(tokens: Int32Array, offsets: Int32Array, options: NativeSparseOptions, cancellation?: Cancellation):
   //   Promise<NativeSparseRows>
   Napi::Value encode_sparse(const Napi::CallbackInfo& info) {
@@ -76,10 +83,10 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
       options.threshold = static_cast<float>(number_at(object, "threshold"));
       options.top_k = integer_at(object, "topK");
       options.dropped = array_of<int32_t>(object.Get("dropped"), "dropped");
-      return run_async(
-          env, Executor::compute(),
+      return run_batch(
+          env,
           [encoder = alive(), batch = batch_from(info), options, cancelled = Cancellation::flag_of(info[3])] {
-            return encoder->encode_sparse(batch.view(), options, *cancelled);
+            return encoder->start_sparse(batch.view(), options, *cancelled);
           },
           [](Napi::Env e, SparseRows& rows) -> Napi::Value {
             const std::vector<double> offsets(rows.offsets.begin(), rows.offsets.end());
@@ -100,10 +107,10 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
       const Napi::Object object = info[2].As<Napi::Object>();
       const DenseOptions options{choice_at<DensePooling>(object, "pooling", {"mean", "cls"}),
                                  flag_at(object, "normalize")};
-      return run_async(
-          env, Executor::compute(),
+      return run_batch(
+          env,
           [encoder = alive(), batch = batch_from(info), options, cancelled = Cancellation::flag_of(info[3])] {
-            return encoder->encode_dense(batch.view(), options, *cancelled);
+            return encoder->start_dense(batch.view(), options, *cancelled);
           },
           [](Napi::Env e, std::vector<float>& values) -> Napi::Value {
             return to_array(e, values.data(), values.size());

@@ -72,7 +72,8 @@ class TrainableModel {
 
   // The layer's weight as products read it; valid until another of the same shape is asked for.
   const PackedMatrix* packed(const TrainableLinear& layer) { return packed(*layer.slot, layer); }
-  // The decoder in int8, for the screen of a head in float32; null for one in bfloat16.
+  // The decoder in int8, for the screen of a head in float32; null for one in bfloat16 and where the backend has no use
+  // for it.
   const PackedMatrix* screen() { return screen_ == nullptr ? nullptr : packed(*screen_, decoder); }
   // To be called when weights have changed.
   void forget_packed();
@@ -97,7 +98,7 @@ class TrainableModel {
   std::vector<TrainableTensor> tensors_;
   int64_t count_ = 0, decaying_ = 0;
   std::vector<std::shared_ptr<PackedSlot>> slots_;
-  std::shared_ptr<PackedSlot> screen_;  // null unless products are in float32
+  std::shared_ptr<PackedSlot> screen_;  // or null
   size_t packed_bytes_ = 0;
 };
 

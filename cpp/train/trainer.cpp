@@ -111,7 +111,7 @@ void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancell
                            .V = c.vocabulary_size,
                            .pooling = pooling,
                            .screen = screen,
-                           .candidates = candidates,
+                           .candidates = screen == nullptr ? nullptr : candidates,
                            .cut = 0.0f});
     if (screen == nullptr) continue;
     int32_t count = 0;

@@ -77,6 +77,7 @@ Configuration read() {
   made.devices = static_cast<int>(devices);
   read_number("FLES_EMULATE_ABORT", 0, 1, abort);
   made.abort = abort != 0;
+  made.log = variable("FLES_EMULATE_LOG");
   return made;
 }
 

@@ -1,6 +1,7 @@
 // The environment variables of cuda.h, read once.
 #pragma once
 #include <cstdint>
+#include <string>
 
 namespace emulate {
 
@@ -15,6 +16,7 @@ struct Configuration {
   int64_t fail_allocation = 0;  // 0: none
   int devices = 1;
   bool abort = false;
+  std::string log;  // path of a file; empty: none
 };
 
 // Ends the process if a variable has no meaning.

@@ -17,6 +17,7 @@
 //   FLES_EMULATE_FAIL_ALLOCATION=n   the n-th cudaMalloc fails
 //   FLES_EMULATE_DEVICES=n           devices, 1 unless set; with 0 there is none
 //   FLES_EMULATE_ABORT=1             abort() at an error, for a debugger
+//   FLES_EMULATE_LOG=path            a file for what the host asks of the device (log.h)
 #pragma once
 #include <cassert>
 #include <cstdio>

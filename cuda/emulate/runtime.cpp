@@ -9,6 +9,7 @@
 #include "emulate/block.h"
 #include "emulate/configuration.h"
 #include "emulate/errors.h"
+#include "emulate/log.h"
 #include "emulate/memory.h"
 #include "emulate/streams.h"
 #include "emulate/workers.h"
@@ -97,6 +98,7 @@ cudaError_t launch(const Call& call, cudaStream_t handle, const void* const* poi
     return failed(cudaErrorLaunchFailure, "launch: pointer " + std::to_string(i) + " of the arguments " + wrong);
   }
   ++launch_state().count;
+  log("launch");
   const size_t shared_limit = asked ? kSharedBytesOptIn : kSharedBytes;
   enqueue(*stream, [call, shared_limit, arguments] { run_kernel(call, shared_limit); });
   return failed(lasting_error());
@@ -190,11 +192,13 @@ static cudaError_t allocate_kind(void** memory, size_t bytes, MemoryKind kind) {
   const Held held(host_lock());
   if (emulate::configuration().devices == 0) return failed(cudaErrorNoDevice);
   if (lasting_error() != cudaSuccess) return failed(lasting_error());
+  if (kind == MemoryKind::kDevice) emulate::log("allocate %zu", bytes);
   return emulate::allocate(memory, bytes, kind, emulate::this_device());
 }
 static cudaError_t release_kind(void* memory, MemoryKind kind) {
   const Held held(host_lock());
   if (memory == nullptr) return cudaSuccess;
+  emulate::log_wait(!emulate::is_idle());
   emulate::finish_all();  // cudaFree waits for the device
   return emulate::release(memory, kind);
 }
@@ -242,6 +246,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     return failed(cudaErrorInvalidValue,
                   "cudaMemcpy: a pointer is not what the kind says, or the bytes do not lie in its allocation");
   }
+  emulate::log("copy %s %zu", !to_device ? "to host" : from_device ? "within the device" : "to device", bytes);
   const bool pageable_source = !in_allocation(from, bytes), pageable_target = !in_allocation(to, bytes);
   if (pageable_source) {  // copied before the call returns, as in CUDA
     const auto* values = static_cast<const char*>(from);
@@ -256,7 +261,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
       std::memmove(to, from, bytes);
     });
   }
-  if (pageable_target) emulate::finish(*stream);  // there when the call returns, as in CUDA
+  if (pageable_target) {  // there when the call returns, as in CUDA
+    emulate::log_wait(!emulate::is_idle(*stream));
+    emulate::finish(*stream);
+  }
   return failed(lasting_error());
 }
 

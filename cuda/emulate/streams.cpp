@@ -7,6 +7,7 @@
 
 #include "emulate/configuration.h"
 #include "emulate/errors.h"
+#include "emulate/log.h"
 
 namespace emulate {
 
@@ -120,16 +121,20 @@ int device_of(const Stream& stream) { return stream.device; }
 
 void enqueue(Stream& stream, std::function<void()> work) { enqueue_operation(stream, {std::move(work), nullptr, 0}); }
 
+bool is_idle(const Stream& stream) { return stream.queue.empty(); }
+
+bool is_idle() {
+  bool idle = true;
+  for_each_stream([&](const Stream& stream) { idle &= is_idle(stream); });
+  return idle;
+}
+
 void finish(Stream& stream) {
-  run_until([&] { return stream.queue.empty(); });
+  run_until([&] { return is_idle(stream); });
 }
 
 void finish_all() {
-  run_until([] {
-    bool idle = true;
-    for_each_stream([&](const Stream& stream) { idle &= stream.queue.empty(); });
-    return idle;
-  });
+  run_until([] { return is_idle(); });
 }
 
 }  // namespace emulate
@@ -164,6 +169,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   const Held held(emulate::host_lock());
   Stream* stream = emulate::find_stream(handle);
   if (stream == nullptr) return emulate::invalid_handle();
+  emulate::log_wait(!emulate::is_idle(*stream));
   emulate::finish(*stream);
   return emulate::lasting_error();
 }
@@ -188,6 +194,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event_handle, u
 
 cudaError_t cudaDeviceSynchronize() {
   const Held held(emulate::host_lock());
+  emulate::log_wait(!emulate::is_idle());
   emulate::finish_all();
   return emulate::lasting_error();
 }
@@ -224,6 +231,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
   const Held held(emulate::host_lock());
   const std::shared_ptr<Event> event = emulate::find_event(handle);
   if (event == nullptr) return emulate::invalid_handle();
+  emulate::log_wait(event->done < event->recorded);
   emulate::run_until([&, recorded = event->recorded] { return event->done >= recorded; });
   return emulate::lasting_error();
 }

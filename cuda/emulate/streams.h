@@ -18,6 +18,9 @@ int device_of(const Stream& stream);
 
 // Queues work. It runs at once unless streams are lazy.
 void enqueue(Stream& stream, std::function<void()> work);
+// Whether nothing is queued, in this stream or in any.
+bool is_idle(const Stream& stream);
+bool is_idle();
 // Runs what is queued, of all streams, until this stream or all of them have nothing left.
 void finish(Stream& stream);
 void finish_all();

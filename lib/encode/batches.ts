@@ -42,11 +42,38 @@ export function* microBatches(batch: TokenBatch, batchSize: number): Generator<M
 }
 
 /**
+ * The micro-batches of `count` texts, window by window of at most `windowSize`. The next window is tokenised once the first
+ * batch of this one has been taken: while that one is computed.
+ *
+ * @param tokenize gives the tokens of texts [begin, end)
+ */
+export async function* batchesOfWindows(
+  count: number,
+  { windowSize, batchSize }: { windowSize: number; batchSize: number },
+  tokenize: (begin: number, end: number) => Promise<TokenBatch>,
+): AsyncGenerator<MicroBatch> {
+  const start = (begin: number) => {
+    const tokens = tokenize(begin, Math.min(count, begin + windowSize));
+    tokens.catch(() => {}); // reported where it is awaited
+    return tokens;
+  };
+  let tokens: Promise<TokenBatch> | undefined;
+  for (let begin = 0; begin < count; begin += windowSize) {
+    const batches = microBatches(await (tokens ?? start(begin)), batchSize);
+    tokens = undefined;
+    for (const batch of batches) {
+      yield { ...batch, places: batch.places.map((place) => begin + place) };
+      if (begin + windowSize < count) tokens ??= start(begin + windowSize);
+    }
+  }
+}
+
+/**
  * Runs `compute` over the batches with one more always waiting behind the one that runs, so that the native core never
  * idles while results are collected. Results come in the order of the batches.
  */
 export async function inTurn<T>(
-  batches: Iterable<MicroBatch>,
+  batches: Iterable<MicroBatch> | AsyncIterable<MicroBatch>,
   compute: (batch: MicroBatch) => Promise<T>,
   collect: (batch: MicroBatch, result: T) => void,
 ): Promise<void> {
@@ -56,7 +83,7 @@ export async function inTurn<T>(
     collect(batch, await result);
   };
   try {
-    for (const batch of batches) {
+    for await (const batch of batches) {
       const result = compute(batch);
       result.catch(() => {}); // reported where it is awaited
       waiting.push({ batch, result });

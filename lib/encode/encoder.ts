@@ -8,7 +8,7 @@ import { type Cancellation, cancellable, type NativeEncoder, type NativeSparseRo
 import { SparseMatrix } from '../sparse-matrix';
 import type { SparseVector } from '../sparse-vector';
 import { type TokenBatch, Tokenizer } from '../text/tokenizer';
-import { inTurn, type MicroBatch, microBatches } from './batches';
+import { batchesOfWindows, inTurn, type MicroBatch } from './batches';
 import { DenseMatrix } from './dense-matrix';
 import {
   checkPretrainedOptions,
@@ -24,7 +24,7 @@ import { windows } from './windows';
 export type { Device } from '../device';
 export type { Cut, DataType, EncodeOptions, FromPretrainedOptions, VectorKind } from './options';
 
-/** Texts of a stream computed together: enough to sort by length, little enough to yield often. */
+/** Texts tokenised and sorted by length together: enough to sort, little enough to yield often and to start early. */
 const BATCHES_A_WINDOW = 8;
 
 /** What a loaded model is. */
@@ -137,7 +137,8 @@ export class FLES1Encoder {
   }
 
   /**
-   * The sparse vectors of many texts, as the rows of one matrix, in the order given. Texts are computed sorted by length.
+   * The sparse vectors of many texts, as the rows of one matrix, in the order given. Texts are computed sorted by length,
+   * some hundred at a time, and the next ones are tokenised meanwhile.
    *
    * @throws FlesError `ERR_MODEL_MODE` (a dense encoder), `ERR_ARGUMENT_TYPE`, `ERR_OPTION_*`, `ERR_DISPOSED`; the signal's
    *   reason
@@ -192,11 +193,10 @@ export class FLES1Encoder {
     checkTexts(texts);
     const columns = this.#spec.config.hiddenSize;
     const matrix = new DenseMatrix(texts.length, columns, new Float32Array(texts.length * columns));
-    const { maxLength, signal } = resolved;
-    const tokens = await this.#tokenizer.encodeBatch(this.#withPrompt(texts, resolved), { maxLength, signal });
     await this.#inBatches(
-      tokens,
+      texts,
       resolved,
+      (tokens) => tokens,
       (batch, cancellation) => this.#network.encodeDense(batch.tokens, batch.offsets, this.#spec.dense!, cancellation),
       (batch, values) => {
         for (const [row, place] of batch.places.entries()) {
@@ -262,8 +262,6 @@ export class FLES1Encoder {
   }
 
   async #compute(texts: readonly string[], options: ResolvedOptions): Promise<SparseMatrix> {
-    const { maxLength, signal } = options;
-    const tokens = await this.#tokenizer.encodeBatch(this.#withPrompt(texts, options), { maxLength, signal });
     const settings = {
       pooling: this.#spec.sparse!.pooling,
       threshold: options.threshold,
@@ -272,8 +270,9 @@ export class FLES1Encoder {
     };
     const rows: { terms: Uint32Array; weights: Float32Array }[] = new Array(texts.length);
     await this.#inBatches(
-      withoutBlanks(texts, tokens, maxLength),
+      texts,
       options,
+      (tokens, window) => withoutBlanks(window, tokens, options.maxLength),
       (batch, cancellation) => this.#network.encodeSparse(batch.tokens, batch.offsets, settings, cancellation),
       (batch, { offsets, terms, weights }: NativeSparseRows) => {
         for (const [row, place] of batch.places.entries()) {
@@ -286,16 +285,23 @@ export class FLES1Encoder {
   }
 
   async #inBatches<T>(
-    tokens: TokenBatch,
-    { batchSize, signal, onProgress }: ResolvedOptions,
+    texts: readonly string[],
+    options: ResolvedOptions,
+    prepare: (tokens: TokenBatch, texts: readonly string[]) => TokenBatch,
     compute: (batch: MicroBatch, cancellation: Cancellation | undefined) => Promise<T>,
     collect: (batch: MicroBatch, result: T) => void,
   ): Promise<void> {
-    const total = tokens.offsets.length - 1;
+    const { batchSize, maxLength, signal, onProgress } = options;
+    const total = texts.length;
     let done = 0;
+    const tokenize = async (begin: number, end: number) => {
+      const window = texts.slice(begin, end);
+      const tokens = await this.#tokenizer.encodeBatch(this.#withPrompt(window, options), { maxLength, signal });
+      return prepare(tokens, window);
+    };
     await cancellable(signal, (cancellation) =>
       inTurn(
-        microBatches(tokens, batchSize),
+        batchesOfWindows(total, { windowSize: batchSize * BATCHES_A_WINDOW, batchSize }, tokenize),
         (batch) => compute(batch, cancellation),
         (batch, result) => {
           collect(batch, result);

@@ -13,7 +13,7 @@ export interface TopkThresholdArguments {
 
 type Options = Partial<Pick<TopkThresholdArguments, 'k' | 'threshold' | 'activation' | 'drop'>>;
 
-function rows(name: string, pooled: ArrayLike<number>, V: number, options: Options = {}) {
+export function rows(name: string, pooled: ArrayLike<number>, V: number, options: Options = {}) {
   const { k = V, threshold = 0, activation = 'log1p', drop = null } = options;
   const values = Float32Array.from(pooled);
   return { name, args: { B: V === 0 ? 0 : values.length / V, V, k, threshold, activation, pooled: values, drop } };

@@ -1,24 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
-import { cases, reference, type TopkThresholdArguments } from './topk_threshold.cases';
+import { cases, reference, rows as rowsOf, type TopkThresholdArguments } from './topk_threshold.cases';
 
 function run(device: string, args: TopkThresholdArguments) {
   const places = args.B * args.k;
   const out = runOp(device, 'topk_threshold', args, {
-    counts: new Int32Array(args.B).fill(-7),
+    offsets: new Int32Array(args.B + 1).fill(-7),
     terms: new Int32Array(places).fill(-7),
     weights: unwritten(places),
   });
-  const rows = Array.from(out.counts, (count, b) => ({
-    terms: [...out.terms.subarray(b * args.k, b * args.k + count)],
-    weights: out.weights.subarray(b * args.k, b * args.k + count),
+  const rows = Array.from({ length: args.B }, (_, b) => ({
+    terms: [...out.terms.subarray(out.offsets[b], out.offsets[b + 1])],
+    weights: out.weights.subarray(out.offsets[b], out.offsets[b + 1]),
   }));
   return { ...out, rows };
 }
 
 describe.each(devices)('topk_threshold on %s', (device) => {
   test.each(cases)('keeps $name', ({ args }) => {
-    const { rows } = run(device, args);
+    const { rows, offsets } = run(device, args);
+    expect(offsets[0]).toBe(0);
     const expected = reference(args, (x) => x);
     expect(rows.map(({ terms }) => terms)).toEqual(expected.map((row) => row.map(([term]) => term)));
     for (const [b, { weights }] of rows.entries()) {
@@ -34,15 +35,26 @@ describe.each(devices)('topk_threshold on %s', (device) => {
     }
   });
 
-  test('places beyond the count of a row are left alone', () => {
+  test('rows lie behind each other, and places beyond the last are left alone', () => {
     const { args } = cases.find(({ name }) => name.includes('ones'))!;
-    const { counts, terms } = run(device, args);
-    expect([...counts]).toEqual([0, 1, 0]);
-    expect([...terms]).toEqual([-7, 0, -7]);
+    const { offsets, terms } = run(device, args);
+    expect([...offsets]).toEqual([0, 0, 1, 1]);
+    expect([...terms]).toEqual([0, -7, -7]);
+  });
+
+  test('more rows than a block has threads lie in their order', () => {
+    const { args } = rowsOf(
+      'many',
+      Float32Array.from({ length: 3 * 300 }, (_, i) => (i % 2 === 0 ? 1 + i : -1)),
+      3,
+    );
+    const { rows, offsets } = run(device, args);
+    expect(rows.map(({ terms }) => terms)).toEqual(reference(args, (x) => x).map((row) => row.map(([term]) => term)));
+    expect(offsets[300]).toBe(450);
   });
 
   test('a zero is not kept under a negative threshold', () => {
     const { args } = cases.find(({ name }) => name.startsWith('nothing of rows'))!;
-    expect([...run(device, { ...args, threshold: -1 }).counts]).toEqual([0, 0]);
+    expect([...run(device, { ...args, threshold: -1 }).offsets]).toEqual([0, 0, 0]);
   });
 });

@@ -1,0 +1,16 @@
+// What the host asks of the device, line by line in the file that FLES_EMULATE_LOG names: "THREAD WHAT", threads of the
+// host numbered in the order of their first line.
+//
+//   launch                          of a kernel
+//   allocate                        device memory, and the bytes
+//   copy to device | to host | within the device   and the bytes
+//   wait, wait for work             a call that waits; the second where not all that it waits for was done
+#pragma once
+
+namespace emulate {
+
+// The caller holds the lock of the host API.
+void log(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void log_wait(bool for_work);
+
+}  // namespace emulate

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { ARCHITECTURES } from '../scripts/cuda/kernels.mjs';
 import { budgetOf } from './support/cuda-budgets.mjs';
-import { convertedBytes, headGroupsOf, headScratch, launchesOf } from './support/cuda-kernels.mjs';
+import { headScratch, launchesOf } from './support/cuda-kernels.mjs';
 import { automaticTokens, BERT_BASE, batchOf, encodeBatch, times, trainingStep } from './support/cuda-steps.mjs';
 import { CHANGES, NOTES } from './support/roofline-changes.mjs';
 import { DEVICES, LAUNCH, SHARES, secondsOf, summarize, timeOf, WAIT } from './support/roofline-model.mjs';
@@ -223,7 +223,7 @@ const SPARTON = { forward: 0.9, both: 2.325, extraMiB: 9.86 };
 function head() {
   const { C, V } = BERT_BASE;
   const batch = batchOf(times(32, 128));
-  const { B, T } = batch;
+  const { B } = batch;
   say(
     '## The sparse head (times PREDICTED)',
     '',
@@ -264,8 +264,7 @@ function head() {
     '',
   );
   const pooled = 4 * B * V;
-  const groups = headGroupsOf(batch.lengths);
-  const scratch = (type) => headScratch({ B, T, C, V, type, groups });
+  const scratch = (type) => headScratch({ lengths: batch.lengths, C, V, type });
   const rows = [
     ['forward in training, float32', scratch('float32').forward, 2 * pooled],
     ['forward in training, bfloat16', scratch('bfloat16').forward, 2 * pooled],
@@ -291,11 +290,10 @@ function head() {
     }),
   );
   say(
-    '- `forward in the encoder, bfloat16` is above it by the copy of the input rows: the LayerNorm before the head could write',
-    '  bfloat16 itself, or `load` could round what it copies.',
-    `- Not counted, because it lasts: a float32 trainer keeps a packed copy of the decoder (${whole(4 * V * C)} bytes) that is the`,
-    `  same as its weights, and one in int8 (${whole(convertedBytes('int8', V, C))} bytes) for a screen that this backend does not use. A float32`,
-    '  encoder keeps both too, the first beside the embeddings.',
+    '- Input that is converted, to bfloat16 or int8, is converted in bands of whole texts that take no more memory than the pooled',
+    '  values, each before its launch of the kernel.',
+    `- Not counted, because it lasts: a float32 trainer and encoder keep a packed copy of the decoder (${whole(4 * V * C)} bytes) that is the`,
+    '  same as its weights.',
     '',
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 // @ts-expect-error a module without types
-import { headGroupsOf, headScratch, launchesOf } from '../bench/support/cuda-kernels.mjs';
+import { headScratch, launchesOf } from '../bench/support/cuda-kernels.mjs';
 import {
   automaticTokens,
   BERT_BASE,
@@ -104,11 +104,14 @@ test('every kernel that the model knows is one that has a budget', () => {
 
 test('extra memory of the head', () => {
   const { C, V } = BERT_BASE;
-  expect(headGroupsOf(times(32, 128))).toBe(8); // four texts of 512 tokens
-  const shape = { B: 32, T: 4096, C, V, groups: 8 };
-  expect(headScratch({ ...shape, type: 'float32' }).forward['rows of the input in the type of the product']).toBe(0);
+  const shape = { lengths: times(32, 128), C, V };
+  const rows = (type: 'float32' | 'bfloat16' | 'int8') =>
+    headScratch({ ...shape, type }).forward['rows of the input in the type of the product'];
+  expect(rows('float32')).toBe(0);
+  expect(rows('bfloat16')).toBe(2 * 2048 * 768); // four groups of four texts: more than 4 B V bytes otherwise
   const int8 = headScratch({ ...shape, type: 'int8' });
-  expect(int8.forward['rows of the input in the type of the product']).toBe(4096 * 768 + 4 * 4096);
+  expect(int8.forward['groups of texts']).toBe(4 * 9);
+  expect(rows('int8')).toBe(4096 * 768 + 4 * 4096);
   expect(int8.backward['terms with a gradient']).toBe(3_906_816);
 });
 

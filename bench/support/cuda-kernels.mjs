@@ -86,14 +86,25 @@ const HEAD = {
 };
 const HEAD_TEXTS = 512; // tokens of a group of texts
 
-/** Tiles of 128 tokens, in groups of whole texts. */
+/** Tokens of the groups of whole texts. */
 function headGroups(lengths) {
   const groups = [];
   for (const length of lengths) {
     if (groups.length > 0 && groups.at(-1) + length <= HEAD_TEXTS) groups[groups.length - 1] += length;
     else groups.push(length);
   }
-  return { count: groups.length, tiles: sum(groups.map((tokens) => div(tokens, 128))) };
+  return groups;
+}
+
+/** Tokens of the bands of groups: where rows are converted, as many as take no more memory than the pooled values. */
+function headBands({ lengths, C, V, type }) {
+  const most = FLOAT * lengths.length * V;
+  const bands = [];
+  for (const tokens of headGroups(lengths)) {
+    if (bands.length > 0 && convertedBytes(type, sum(bands.at(-1)) + tokens, C) <= most) bands.at(-1).push(tokens);
+    else bands.push([tokens]);
+  }
+  return bands;
 }
 
 /** Of a tile of 64 own and 64 other rows in one head of 64 columns: instructions of one of its 4 warps without dropout and
@@ -154,13 +165,9 @@ const KERNELS = {
     product(N, K, T, unitOf[type], { from: bytesOf[type], more: FLOAT * N * K }),
     ...columnSums(T, N),
   ],
-  attention: (a) => [
-    copy(8 * sum(a.lengths.map((length) => div(length, 64)))), // its list of tiles
-    attentionTiles('attention/attend<Tf32, 64>', a, FLOAT * a.T * a.C * 4),
-  ],
+  attention: (a) => [attentionTiles('attention/attend<Tf32, 64>', a, FLOAT * a.T * a.C * 4)],
   attention_backward: (a) => [
     elementwise('attention_backward/inner_products', a.T * a.C, FLOAT * a.T * a.C * 2, 14),
-    copy(8 * sum(a.lengths.map((length) => div(length, 64)))),
     attentionTiles('attention_backward/backward<Tf32, 64, false>', a, FLOAT * a.T * a.C * 5),
     attentionTiles('attention_backward/backward<Tf32, 64, true>', a, FLOAT * a.T * a.C * 6),
   ],
@@ -171,24 +178,29 @@ const KERNELS = {
   activation_backward: ({ T, N }) => [
     elementwise('activation_backward/activation_gradients', T * N, FLOAT * T * N * 3, 60),
   ],
-  sparse_head: ({ lengths, B, T, C, V, type, argmax }) => {
-    const { count, tiles } = headGroups(lengths);
+  sparse_head: ({ lengths, C, V, type, argmax }) => {
     const columns = div(V, 128);
-    const chunks = div(C * bytesOf[type], 64) * tiles * columns;
     const { instructions, sharedBytes } = HEAD[type];
+    const bands = headBands({ lengths, C, V, type });
     return [
-      copy(4), // how many terms were computed
-      ...converted(type, T, C),
-      copy(4 * count),
-      {
-        kernel: `sparse_head/head<${nameOf[type]}>`,
-        dram: bytesOf[type] * C * (T + V) + FLOAT * B * V * (argmax ? 2 : 1),
-        l2: 16_384 * chunks,
-        shared: (sharedBytes + 16_384) * chunks,
-        issue: 8 * instructions * chunks,
-        [unitOf[type]]: 2 * 128 * 128 * tiles * columns * C,
-        blocks: count * columns,
-      },
+      copy(4 * (bands.flat().length + 1)), // groups of texts
+      ...bands.flatMap((groups) => {
+        const [rows, tiles] = [sum(groups), sum(groups.map((tokens) => div(tokens, 128)))];
+        const chunks = div(C * bytesOf[type], 64) * tiles * columns;
+        const share = rows / sum(lengths);
+        return [
+          ...converted(type, rows, C),
+          {
+            kernel: `sparse_head/head<${nameOf[type]}>`,
+            dram: bytesOf[type] * C * (rows + V) + FLOAT * share * lengths.length * V * (argmax ? 2 : 1),
+            l2: 16_384 * chunks,
+            shared: (sharedBytes + 16_384) * chunks,
+            issue: 8 * instructions * chunks,
+            [unitOf[type]]: 2 * 128 * 128 * tiles * columns * C,
+            blocks: groups.length * columns,
+          },
+        ];
+      }),
     ];
   },
   // For each 256 columns of a row a warp reads the list of its text.
@@ -223,6 +235,13 @@ const KERNELS = {
     ];
   },
   topk_threshold: ({ B, V, keptTerms }) => [
+    {
+      kernel: 'topk_threshold/count_weights',
+      dram: FLOAT * B * V,
+      blocks: B,
+      issue: (B * V * 40) / 32,
+      cycles: (V / 256 / 2) * MEMORY_CYCLES,
+    },
     {
       kernel: 'topk_threshold/keep_weights',
       dram: FLOAT * B * V + 8 * B * keptTerms,
@@ -336,11 +355,15 @@ export function launchesOf(ops, budgetOf = () => ({})) {
 const SUM_TERMS = 128;
 
 /** Bytes of scratch memory that the head's two directions take beside what they return: {buffer: bytes}. */
-export function headScratch({ B, T, C, V, type, groups }) {
+export function headScratch({ lengths, C, V, type }) {
+  const [B, T] = [lengths.length, sum(lengths)];
+  const bands = headBands({ lengths, C, V, type });
   return {
     forward: {
-      'rows of the input in the type of the product': convertedBytes(type, T, C),
-      'groups of texts': 4 * (groups + 1),
+      'rows of the input in the type of the product': Math.max(
+        ...bands.map((groups) => convertedBytes(type, sum(groups), C)),
+      ),
+      'groups of texts': 4 * (bands.flat().length + 1),
     },
     backward: {
       'terms with a gradient': 4 * B * V,
@@ -354,5 +377,3 @@ export function headScratch({ B, T, C, V, type, groups }) {
     },
   };
 }
-
-export const headGroupsOf = (lengths) => headGroups(lengths).count;

@@ -10,6 +10,8 @@ export const parametersOf = ({ layers, C, I, V, P }) => {
 };
 
 export const batchOf = (lengths) => ({ lengths, B: lengths.length, T: lengths.reduce((sum, one) => sum + one, 0) });
+/** Of attention's list of tiles of 64 rows, which all layers share. */
+const attentionTilesBytes = (lengths) => lengths.reduce((bytes, length) => bytes + 8 * Math.ceil(length / 64), 0);
 export const times = (count, length) => Array(count).fill(length);
 
 /** Texts in their order, cut where a micro-batch would hold more tokens. */
@@ -57,6 +59,7 @@ function network(model, type, dropout, run) {
   const forward = (batch) => {
     run('upload', { bytes: 4 * batch.T });
     run('upload', { bytes: 4 * batch.B });
+    run('upload', { bytes: attentionTilesBytes(batch.lengths) });
     run('embedding', { ...batch, C, keepsSum: true });
     if (dropout) drop(batch, false);
     for (let n = 0; n < layers; ++n) {
@@ -192,6 +195,7 @@ export function encodeBatch({ model = BERT_BASE, lengths, type, keptTerms }) {
   const ops = [];
   const run = (op, values) => ops.push({ phase: 'encode', op, ...values });
   run('upload', { bytes: 4 * T });
+  run('upload', { bytes: attentionTilesBytes(lengths) });
   run('embedding', { ...batch, C });
   for (let n = 0; n < layers; ++n) {
     run('linear', { T, N: 3 * C, K: C, type });
@@ -206,6 +210,6 @@ export function encodeBatch({ model = BERT_BASE, lengths, type, keptTerms }) {
   run('layernorm', { T, C });
   run('sparse_head', { ...batch, C, V, type, argmax: false });
   run('topk_threshold', { B, V, k: V, keptTerms });
-  for (let i = 0; i < 1 + 2 * B; ++i) run('download', {});
+  for (let i = 0; i < 3; ++i) run('download', {}); // offsets, terms and weights of the rows
   return { ops, tokens: T };
 }

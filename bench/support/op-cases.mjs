@@ -188,7 +188,7 @@ export function topk(B, V, keptTerms) {
   const sizes = { B, V, k: V, keptTerms };
   return moving(title('topk_threshold/forward', { B, V, keptTerms }), 'topk_threshold', 4 * B * V, sizes, () => ({
     ...{ B, V, k: V, threshold: 0.5 - keptTerms / V, activation: 'none', pooled: floats(B * V) },
-    ...{ counts: whole(B), terms: whole(B * V), weights: zeros(B * V) },
+    ...{ offsets: whole(B + 1), terms: whole(B * V), weights: zeros(B * V) },
   }));
 }
 

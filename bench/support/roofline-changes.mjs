@@ -51,7 +51,8 @@ export const NOTES = [
   '- **`pack_rows`** copies float32 weights twice before the products of every micro-batch, to bytes that are the same as before.',
   '- **`sparse_head/head`**: on Hopper, `wgmma` would come next. Its end (64 rows by 128 of the 256 threads, with `offsets` read for',
   '  every row) is latency that only the other block of the multiprocessor hides.',
-  '- **The encoder** downloads terms and weights of each text by themselves: 64 waits for a batch of 32, about 0.9 ms.',
+  '- **The encoder** waits for a batch three times: for the offsets of its rows, their terms and their weights. It does so on another thread, while the',
+  '  next batch is queued; that these overlap is not in the times below.',
   '- **bfloat16** converts both factors before every product, float32 to memory and back. Activations and weights kept in',
   '  bfloat16 would need neither.',
 ];

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <latch>
 #include <random>
 #include <string>
@@ -89,15 +90,19 @@ Texts random_texts(const std::vector<int>& lengths, unsigned seed) {
 const std::vector<Texts> kBatches = {random_texts({3}, 1), random_texts({5, 0, 24}, 2),
                                      random_texts({17, 1, 0, 9, 24, 24}, 3)};
 
-Floats sparse(Encoder& encoder, const Texts& texts, const SparseOptions& options) {
-  const SparseRows rows = encoder.encode_sparse(texts.view(), options, kNotCancelled);
-  Floats weights(static_cast<size_t>(texts.count()) * kConfig.vocabulary_size, 0.0f);
-  for (int64_t b = 0; b < texts.count(); ++b) {
+Floats spread(const SparseRows& rows) {
+  const size_t count = rows.offsets.size() - 1;
+  Floats weights(count * kConfig.vocabulary_size, 0.0f);
+  for (size_t b = 0; b < count; ++b) {
     for (int64_t i = rows.offsets[b]; i < rows.offsets[b + 1]; ++i) {
       weights[b * kConfig.vocabulary_size + rows.terms[i]] = rows.weights[i];
     }
   }
   return weights;
+}
+
+Floats sparse(Encoder& encoder, const Texts& texts, const SparseOptions& options) {
+  return spread(encoder.encode_sparse(texts.view(), options, kNotCancelled));
 }
 
 TEST(Device, EncodesLikeTheCpu) {
@@ -117,6 +122,22 @@ TEST(Device, EncodesLikeTheCpu) {
                   reference.encode_dense(texts.view(), options, kNotCancelled), allowed);
     }
   }
+}
+
+TEST(Device, EncodesTwoBatchesUnderWay) {
+  const TemporaryFolder folder;
+  const ModelSource source = random_model(folder);
+  Encoder alone(device(), source), encoder(device(), source);
+  const SparseOptions options{.pooling = SparsePooling::kMax};
+  const auto start = [&](const Texts& texts) { return encoder.start_sparse(texts.view(), options, kNotCancelled); };
+  std::vector<std::function<SparseRows()>> under_way = {start(kBatches[2])};
+  for (size_t next = 0; next < 6; ++next) {
+    under_way.push_back(start(kBatches[next % 3]));
+    EXPECT_EQ(spread(under_way[next]()), sparse(alone, kBatches[(next + 2) % 3], options)) << "batch " << next;
+  }
+  // The last is dropped without being collected, which gives back what it took.
+  under_way.clear();
+  EXPECT_EQ(sparse(encoder, kBatches[1], options), sparse(alone, kBatches[1], options));
 }
 
 TEST(Device, EncodesOnSeveralThreads) {

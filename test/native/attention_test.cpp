@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "cpu/levels.h"
 #include "cpu/kernels.h"
+#include "cpu/levels.h"
 #include "ops/random.h"
 
 namespace fles::cpu {

@@ -33,14 +33,16 @@ describe.each(devices)('sparse_weights on %s', (device) => {
         'topk_threshold',
         { ...args, k, threshold: 0 },
         {
-          counts: new Int32Array(B),
+          offsets: new Int32Array(B + 1),
           terms: new Int32Array(B * k),
           weights: new Float32Array(B * k),
         },
       );
       const dense = new Float32Array(B * V);
       for (let b = 0; b < B; b++) {
-        for (let i = b * k; i < b * k + sparse.counts[b]!; i++) dense[b * V + sparse.terms[i]!] = sparse.weights[i]!;
+        for (let i = sparse.offsets[b]!; i < sparse.offsets[b + 1]!; i++) {
+          dense[b * V + sparse.terms[i]!] = sparse.weights[i]!;
+        }
       }
       expect(run(device, args).weights).toEqual(dense);
     }

@@ -130,7 +130,8 @@ const keyOf = (mutant) => hashOf(mutant.file, mutant.changed, compiledText(mutan
 function testsOf({ file }) {
   const ops = opsOf(file, names).flatMap((op) => [`test/ops/${op}.cases.ts`, `test/ops/${op}.test.ts`]);
   const emulator = readdirSync(join(root, 'cuda/emulate')).map((name) => `cuda/emulate/${name}`);
-  return hashOf(...['cuda/check/main.cpp', 'cuda/check/arguments.h', ...emulator, ...ops].map(read));
+  const shared = ['cuda/check/main.cpp', 'cuda/check/arguments.h', 'test/support/native-ops.ts'];
+  return hashOf(...[...shared, ...emulator, ...ops].map(read));
 }
 const holds = (mutant, found) => found && (found.result !== 'survived' || found.tests === testsOf(mutant));
 

@@ -6,9 +6,9 @@
 //   node bench/clfr-study.mjs --report
 //
 // The recipe is bench/clfr-study.json, that of minilm's head bench/minilm-mlm.json; what a run changes in it is in
-// bench/support/clfr-study.mjs. Runs that were stopped go on where they stood,
-// and those that are done are left alone. --jobs shares the cores out among several runs. The log of a run that is done goes to
-// bench/results/clfr-study, and --report alone makes docs/clfr-study.md and report.html there of what it finds.
+// bench/support/clfr-study.mjs. Runs that were stopped go on where they stood, and those that are done are left alone.
+// --jobs shares the cores out among several runs. The log of a run that is done goes to bench/results/clfr-study, and
+// --report alone makes docs/clfr-study.md and report.html there of what it finds.
 import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -80,6 +80,7 @@ async function run(name) {
   if (head !== undefined && !existsSync(join(folder, head, 'model.safetensors'))) {
     console.log(`${name}: training a masked-language-model head`);
     await fles(['train', '--config', join(root, 'bench', `${head}.json`), '--output', head, '--resume']);
+    copyFileSync(join(folder, head, 'metrics.jsonl'), join(results, `${head}.jsonl`));
   }
   if (settings !== null) {
     const changes = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${JSON.stringify(value)}`]);

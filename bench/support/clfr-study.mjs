@@ -12,8 +12,8 @@ const SETTLED = 0.1;
  * What each run changes in the recipe. Open loops and closed ones begin with the same lambda, which a short run found to be about
  * right; the disturbed ones with ten times as much, or a tenth.
  *
- * `bfloat16` has the law of `pi`. `minilm` is another model, with a head that `head` trains first: it learns from the scores of its own dense
- * vectors too, whose cosines are multiplied by 20, with shorter steps in bfloat16.
+ * `minilm` is another model, with a head that the recipe named by `head` trains first. It learns from the scores of its own dense
+ * vectors too, whose cosines are divided by 0.05.
  *
  * `per-step` divides its gain by the 853 steps of an epoch; 8.53 makes its corrections over 50 steps those of the other laws.
  */

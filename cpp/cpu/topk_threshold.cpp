@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <vector>
 
 #include "cpu/backend_cpu.h"
 #include "cpu/weight_activation.h"
@@ -35,15 +36,20 @@ int32_t select(const TopkThresholdForward& a, int64_t b, Entry* kept) {
 void topk_threshold(void* self, const TopkThresholdForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
-  auto* kept = reinterpret_cast<Entry*>(state.other.bytes(sizeof(Entry) * a.V * a.B));
-  state.pool->parallel_for(a.B, [&](int64_t b, int) { a.offsets[b + 1] = select(a, b, kept + b * a.V); });
+  // A row has room for V entries while it is selected; what is kept is little.
+  auto* room = reinterpret_cast<Entry*>(state.other.bytes(sizeof(Entry) * a.V * state.pool->size()));
+  std::vector<std::vector<Entry>> rows(a.B);
+  state.pool->parallel_for(a.B, [&](int64_t b, int thread) {
+    Entry* kept = room + int64_t{a.V} * thread;
+    rows[b].assign(kept, kept + select(a, b, kept));
+  });
   a.offsets[0] = 0;
-  for (int64_t b = 0; b < a.B; ++b) a.offsets[b + 1] += a.offsets[b];
+  for (int64_t b = 0; b < a.B; ++b) a.offsets[b + 1] = a.offsets[b] + static_cast<int32_t>(rows[b].size());
   state.pool->parallel_for(a.B, [&](int64_t b, int) {
-    const Entry* entry = kept + b * a.V;
-    for (int32_t place = a.offsets[b]; place < a.offsets[b + 1]; ++place, ++entry) {
-      a.terms[place] = entry->term;
-      a.weights[place] = entry->weight;
+    int32_t place = a.offsets[b];
+    for (const Entry& entry : rows[b]) {
+      a.terms[place] = entry.term;
+      a.weights[place++] = entry.weight;
     }
   });
 }

@@ -114,8 +114,9 @@ struct ThreadPool::State {
       // A short spin covers the gap between two ops of one forward pass; after that the thread sleeps.
       for (int spin = 0; spin < kSpins && generation.load(std::memory_order_acquire) == seen; ++spin) pause_briefly();
       generation.wait(seen, std::memory_order_acquire);
-      if (stop.load()) return;
+      // In this order: the generation that ends the pool is not passed over without its `stop` being seen.
       seen = generation.load(std::memory_order_acquire);
+      if (stop.load()) return;
       if (!join()) continue;
       work(thread);
       if (members.fetch_sub(1) == kClosed + 1) members.notify_one();

@@ -99,6 +99,15 @@ TEST(ThreadPool, ThrowsTheExceptionOfANestedBody) {
   EXPECT_THROW(pool.parallel_for(10, nested), std::runtime_error);
 }
 
+TEST(ThreadPool, EndsWhileItsThreadsAreStillWakingUp) {
+  std::atomic<int> calls = 0;
+  for (int round = 0; round < 2'000; ++round) {
+    ThreadPool pool(16);
+    pool.parallel_for(2, [&](int64_t, int) { ++calls; });
+  }
+  EXPECT_EQ(calls, 4'000);
+}
+
 TEST(ThreadPool, HasAsManyThreadsAsTheEnvironmentAsksFor) {
   const char* before = std::getenv("FLES_NUM_THREADS");
   const std::string kept = before == nullptr ? "" : before;

@@ -316,6 +316,8 @@ export interface NativeTrainer {
   gradients(): Promise<Float32Array>;
   addGradients(gradients: Float32Array): Promise<void>;
   update(update: NativeUpdate): Promise<NativeUpdateReport>;
+  /** Takes a finite number from the bias of every term. */
+  lowerBias(by: number): Promise<void>;
   /**
    * Writes a safetensors file, whole or not at all: `header`, then the values of `parts` in order, each
    * `weights/NAME`, `gradients/NAME`, `first/NAME` or `second/NAME`.

@@ -24,8 +24,9 @@ class NativeTrainer : public Napi::ObjectWrap<NativeTrainer> {
          InstanceMethod<&NativeTrainer::encode>("encode"), InstanceMethod<&NativeTrainer::losses>("losses"),
          InstanceMethod<&NativeTrainer::backward>("backward"), InstanceMethod<&NativeTrainer::gradients>("gradients"),
          InstanceMethod<&NativeTrainer::add_gradients>("addGradients"),
-         InstanceMethod<&NativeTrainer::update>("update"), InstanceMethod<&NativeTrainer::save>("save"),
-         InstanceMethod<&NativeTrainer::load>("load"), InstanceMethod<&NativeTrainer::dispose>("dispose")});
+         InstanceMethod<&NativeTrainer::update>("update"), InstanceMethod<&NativeTrainer::lower_bias>("lowerBias"),
+         InstanceMethod<&NativeTrainer::save>("save"), InstanceMethod<&NativeTrainer::load>("load"),
+         InstanceMethod<&NativeTrainer::dispose>("dispose")});
   }
   explicit NativeTrainer(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeTrainer>(info) {
     if (!info[0].IsExternal()) throw to_js(info.Env(), "ERR_ARGUMENT_TYPE", "use NativeTrainer.create()");
@@ -184,6 +185,13 @@ class NativeTrainer : public Napi::ObjectWrap<NativeTrainer> {
             put(out, report);
             return out;
           });
+    });
+  }
+
+  // lowerBias(by: number): Promise<void>
+  Napi::Value lower_bias(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      return run(info.Env(), [by = info[0].ToNumber().FloatValue()](Trainer& trainer) { trainer.lower_bias(by); });
     });
   }
 

@@ -327,4 +327,18 @@ UpdateReport Trainer::update(const UpdateSettings& settings) {
   return apply(settings);
 }
 
+void Trainer::lower_bias(float by) {
+  if (!std::isfinite(by)) {
+    fail("ERR_OPTION_RANGE", "the bias is to be lowered by %g, expected a number", static_cast<double>(by));
+  }
+  const std::scoped_lock held(one_call_);
+  live_ = false;
+  std::vector<float> bias(model_.config().vocabulary_size);
+  float* place = model_.decoder.bias.value;
+  backend().download(backend().self, bias.data(), place, bias.size() * sizeof(float));
+  for (float& value : bias) value -= by;
+  backend().upload(backend().self, place, bias.data(), bias.size() * sizeof(float));
+  model_.forget_packed();
+}
+
 }  // namespace fles

@@ -56,6 +56,9 @@ class Trainer {
   void add_gradients(const std::vector<float>& gradients);
   UpdateReport update(const UpdateSettings& settings);
 
+  // Takes `by` from the bias of every term. ERR_OPTION_RANGE unless it is finite.
+  void lower_bias(float by);
+
   // A safetensors file, whole or not at all: the header, then `parts`: ARENA/NAME, ARENA one of weights, gradients,
   // first and second.
   void save(const std::string& path, const std::string& header, const std::vector<std::string>& parts);

@@ -80,6 +80,14 @@ export const TRAIN_SCHEMA = {
       ['encoder', 'bag'],
       'queries go through the network, or weigh 1 for each of their word pieces (SPLADE-doc)',
     ),
+    startTerms: orNull(
+      number(
+        400,
+        1,
+        1e6,
+        'terms of a document at the first step: the bias of all terms is lowered by one number until no more are left; null: as the model is',
+      ),
+    ),
     dropout: number(0.1, 0, 0.9, 'share of hidden values dropped'),
     attentionDropout: number(0.1, 0, 0.9, 'share of attention probabilities dropped'),
     device: device('auto', 'where to compute: auto takes CUDA where it is present; cuda:1 is the second device'),

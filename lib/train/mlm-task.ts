@@ -81,6 +81,10 @@ export class MlmTask implements Task {
     return this.#state.epoch + this.#state.step / this.stepsPerEpoch;
   }
 
+  async begin(): Promise<string[]> {
+    return [];
+  }
+
   async step(
     trainer: NativeTrainer,
     update: NativeUpdate,

@@ -4,6 +4,7 @@ import type { TrainConfig } from './config';
 import { type BatchState, type BatchStream, openPairs, type PairSource, streamBatches } from './data';
 import { guardAgainstLeaks, readTestSet } from './data/leaks';
 import { objectiveOf } from './objective';
+import { lowerToTerms } from './start-terms';
 import type { StepOutcome, Task, TaskContext } from './task';
 import { Teacher } from './teacher';
 import { addDocuments, type DfState, dfWeights, idfWeights } from './term-weights';
@@ -19,7 +20,7 @@ export class RetrievalTask implements Task {
   #state: RetrievalState | undefined;
 
   private constructor(
-    private readonly config: TrainConfig,
+    private readonly context: TaskContext,
     private readonly source: PairSource,
     readonly notes: readonly string[],
     private readonly stream: BatchStream,
@@ -31,7 +32,8 @@ export class RetrievalTask implements Task {
   }
 
   /** Throws what opening the data and loading the teacher throw. */
-  static async open({ config, spec, tokenizer, signal, state }: TaskContext): Promise<RetrievalTask> {
+  static async open(context: TaskContext): Promise<RetrievalTask> {
+    const { config, spec, tokenizer, signal, state } = context;
     const { batch, text, data, loss, seed } = config;
     const earlier = state as RetrievalState | undefined;
     const options = {
@@ -68,7 +70,7 @@ export class RetrievalTask implements Task {
         loss.flops.weighting === 'idf'
           ? await idfWeights(source.pool, tokenizer, spec.config.vocabularySize, idfOptions)
           : undefined;
-      return new RetrievalTask(config, source, notes, stream, teacher, idf, earlier);
+      return new RetrievalTask(context, source, notes, stream, teacher, idf, earlier);
     } catch (error) {
       teacher?.dispose();
       await source.close();
@@ -89,22 +91,31 @@ export class RetrievalTask implements Task {
     return epoch + step / this.stepsPerEpoch;
   }
 
+  async begin(trainer: NativeTrainer): Promise<string[]> {
+    const { config, tokenizer, signal } = this.context;
+    const terms = config.network.startTerms;
+    if (terms === null) return [];
+    const options = { terms, maxLength: config.text.documentLength, seed: config.seed, signal };
+    return [await lowerToTerms(trainer, this.source.pool, tokenizer, options)];
+  }
+
   async step(
     trainer: NativeTrainer,
     update: NativeUpdate,
     lambdas: Lambdas,
     cancellation?: Cancellation,
   ): Promise<StepOutcome> {
+    const { config } = this.context;
     const { texts, next, epoch, step, ...batch } = await this.stream.next();
     const df = this.#state?.df ?? null;
-    const objective = objectiveOf(this.config, lambdas, this.idf ?? (df ? dfWeights(df) : undefined));
+    const objective = objectiveOf(config, lambdas, this.idf ?? (df ? dfWeights(df) : undefined));
     const taught = await this.teacher?.judge(texts);
     const report = await trainer.step({ ...batch, ...taught }, objective, update, cancellation);
     const documents = texts.documents.length;
     this.#state = {
       batches: next,
       df:
-        this.config.loss.flops.weighting === 'df'
+        config.loss.flops.weighting === 'df'
           ? addDocuments(df ?? { documents: 0, counts: [] }, documents, report.documentFrequencies)
           : null,
     };

@@ -39,6 +39,8 @@ export interface Task {
   readonly state: unknown;
   /** Epoch of the next step, from 0, with what is done of it as its fraction. */
   readonly epoch: number;
+  /** Before the first step of a run that does not go on from a checkpoint; what a person should know of it. */
+  begin(trainer: NativeTrainer): Promise<string[]>;
   step(
     trainer: NativeTrainer,
     update: NativeUpdate,

@@ -108,7 +108,7 @@ export class Trainer {
           return { name, shape, offset, file: 0, dtype: 'F32' as const };
         });
         await trainer.load([path], places, checkpoint.content.updates);
-      }
+      } else notes.push(...(await task.begin(trainer)));
       await writeTextFile(join(output, 'train-config.json'), [`${JSON.stringify(config, undefined, 2)}\n`]);
       log = await RunLog.open(output, checkpoint?.step ?? 0);
       const run = new TrainingRun(
@@ -155,6 +155,13 @@ function checkAgainstModel({ clfr, text, task, network }: TrainConfig, spec: Mod
         `text.${key} is ${text[key]}, expected at most ${maxPositions}, the positions of the model; lower it`,
       );
     }
+  }
+  const pooling = network.pooling ?? spec.sparse?.pooling ?? 'max';
+  if (task === 'retrieval' && network.startTerms !== null && pooling.startsWith('sum')) {
+    throw refuse(
+      `network.startTerms is ${network.startTerms} but the pooling is "${pooling}", whose terms are no matter of the bias alone; ` +
+        'set network.startTerms=null or network.pooling=max',
+    );
   }
   if (task === 'mlm' || clfr.law === 'none' || clfr.law === 'quadratic') return;
   for (const key of ['target', 'queryTarget'] as const) {

@@ -388,4 +388,5 @@ test('a term that is not known, and options out of range, are refused by name', 
   expect(await step({}, { beta2: 1 })).toContain('beta2 is 1');
   await expect(create({ dropout: 1 })).rejects.toMatchObject({ code: 'ERR_OPTION_RANGE' });
   await expect(create({ microBatchTokens: 0 })).rejects.toMatchObject({ code: 'ERR_OPTION_RANGE' });
+  await expect(trainer.lowerBias(Number.NaN)).rejects.toMatchObject({ code: 'ERR_OPTION_RANGE' });
 });

@@ -1,9 +1,11 @@
-// Writes docs/performance.md from the results of `npm run bench:encode` and `npm run bench:kernels`.
+// Writes docs/performance.md from the results of `npm run bench:encode` and `npm run bench:kernels`, or a page like it for another
+// machine, whose kernels may be left out.
 //
-//   node bench/performance.mjs ENCODE.json KERNELS.json > docs/performance.md
+//   node bench/performance.mjs ENCODE.json [KERNELS.json] > docs/performance.md
 import { readFileSync } from 'node:fs';
 
-const [encode, kernels] = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, 'utf8')));
+const runs = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, 'utf8')));
+const [encode, kernels] = runs;
 const { sections } = encode;
 const lines = [];
 const say = (...more) => lines.push(...more);
@@ -51,9 +53,9 @@ function comparison(rows, title) {
 say(
   '# Performance',
   '',
-  'Made by `node bench/performance.mjs ENCODE.json KERNELS.json` from these runs:',
+  'Made by `bench/performance.mjs` from these runs:',
   '',
-  ...[encode, kernels].map(
+  ...runs.map(
     (run) => `- \`${run.command}\`, ${run.date.slice(0, 10)}, commit ${run.commit?.slice(0, 12)}, Node ${run.node}`,
   ),
   '',
@@ -112,14 +114,16 @@ if (sections.load) {
     [contenders.map(([, { milliseconds }]) => (milliseconds.median / 1000).toFixed(2))],
   );
 }
-say('## Kernels', '', 'Medians with quartiles; the peak is that of the CPU level, measured beside each kernel.', '');
-table(
-  ['kernel', 'ms', 'rate', 'of the peak'],
-  kernels.cases.map((row) => [
-    row.name,
-    spread(row.milliseconds),
-    row.gflops ? `${row.gflops.toFixed(0)} GFLOP/s` : `${row.gbytes.toFixed(1)} GB/s`,
-    row.ofPeak ? percent(row.ofPeak) : '',
-  ]),
-);
+if (kernels) {
+  say('## Kernels', '', 'Medians with quartiles; the peak is that of the CPU level, measured beside each kernel.', '');
+  table(
+    ['kernel', 'ms', 'rate', 'of the peak'],
+    kernels.cases.map((row) => [
+      row.name,
+      spread(row.milliseconds),
+      row.gflops ? `${row.gflops.toFixed(0)} GFLOP/s` : `${row.gbytes.toFixed(1)} GB/s`,
+      row.ofPeak ? percent(row.ofPeak) : '',
+    ]),
+  );
+}
 console.log(lines.join('\n').trimEnd());

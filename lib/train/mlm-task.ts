@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlesError } from '../errors';
 import { exists } from '../model/modules';
-import type { Cancellation, NativeTrainer, NativeUpdate } from '../native';
+import type { Cancellation, NativeMaskedBatch, NativeTrainer, NativeUpdate } from '../native';
 import { readJsonLines } from '../text/lines';
 import type { SpecialTokens } from '../text/vocabulary';
 import type { Lambdas } from './clfr';
@@ -28,6 +28,8 @@ const ORDER = 3;
 export class MlmTask implements Task {
   readonly notes = [];
   #state: MlmState;
+  /** The batch of the next step, prepared while the one before is computed. */
+  #waiting: Promise<NativeMaskedBatch> | undefined;
 
   private constructor(
     private readonly context: TaskContext,
@@ -91,8 +93,29 @@ export class MlmTask implements Task {
     _lambdas: Lambdas,
     cancellation?: Cancellation,
   ): Promise<StepOutcome> {
+    const batch = await (this.#waiting ?? this.#prepare(this.#state));
+    const next = this.#after(this.#state);
+    this.#waiting = this.#prepare(next);
+    // What goes wrong shows when it is asked for.
+    this.#waiting.catch(() => {});
+    const report = await trainer.stepMaskedLanguageModel(batch, update, cancellation);
+    this.#state = next;
+    return {
+      examples: this.context.config.batch.queries,
+      loss: report.loss,
+      terms: {},
+      accuracy: report.accuracy,
+      gradientNorm: report.gradientNorm,
+      vanished: report.problem === 'ERR_GRADIENT_VANISHED',
+      seconds: { ...report.seconds },
+      bytes: report.bytes,
+      headBytes: report.headBytes,
+    };
+  }
+
+  /** The texts of a step, hidden words and all. */
+  async #prepare({ epoch, step }: MlmState): Promise<NativeMaskedBatch> {
     const { config, tokenizer, signal } = this.context;
-    const { epoch, step } = this.#state;
     const { queries: count, shuffle } = config.batch;
     const order = new Permutation(this.pool.size, [ORDER, config.seed]);
     // The subset is the first `size` of one order; an epoch has an order of its own within it.
@@ -110,24 +133,17 @@ export class MlmTask implements Task {
       specialIds: tokenizer.specialIds,
       vocabularySize: tokenizer.vocabulary.length,
     });
-    const report = await trainer.stepMaskedLanguageModel({ ...batch, labels }, update, cancellation);
-    const last = step + 1 === this.stepsPerEpoch;
-    this.#state = { ...this.#state, epoch: last ? epoch + 1 : epoch, step: last ? 0 : step + 1 };
-    return {
-      examples: count,
-      loss: report.loss,
-      terms: {},
-      accuracy: report.accuracy,
-      gradientNorm: report.gradientNorm,
-      vanished: report.problem === 'ERR_GRADIENT_VANISHED',
-      seconds: { ...report.seconds },
-      bytes: report.bytes,
-      headBytes: report.headBytes,
-    };
+    return { ...batch, labels };
   }
 
-  close(): Promise<void> {
-    return this.closePool();
+  #after(state: MlmState): MlmState {
+    const last = state.step + 1 === this.stepsPerEpoch;
+    return { ...state, epoch: last ? state.epoch + 1 : state.epoch, step: last ? 0 : state.step + 1 };
+  }
+
+  async close(): Promise<void> {
+    await this.#waiting?.catch(() => {});
+    await this.closePool();
   }
 }
 

@@ -1,8 +1,10 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FlesError } from '../../lib/errors';
 import { native } from '../../lib/native';
+import { Tokenizer } from '../../lib/text/tokenizer';
 import { readLog } from '../../lib/train/run-log';
 import { Trainer } from '../../lib/train/trainer';
 import { type FakeBehaviour, fakeTrainer } from './fake-trainer';
@@ -149,6 +151,22 @@ describe('the loop', () => {
     const files = await readdir(join(tiny.folder, 'out'));
     expect(files).toContain('model.safetensors');
     expect(files).not.toContain('modules.json');
+  });
+
+  test.each(['retrieval', 'mlm'] as const)('prepares the next step while one is computed (%s)', async (task) => {
+    const encodeBatch = vi.spyOn(Tokenizer.prototype, 'encodeBatch');
+    const before: number[] = [];
+    fake({
+      onStep: async () => {
+        await setTimeout(50);
+        before.push(encodeBatch.mock.calls.length);
+      },
+    });
+    await new Trainer(tiny.config('out', { task, steps: 3 })).run();
+    // Queries and documents are tokenised by themselves.
+    const calls = task === 'mlm' ? 1 : 2;
+    for (const [step, count] of before.entries()) expect(count).toBeGreaterThan((step + 1) * calls);
+    encodeBatch.mockRestore();
   });
 });
 

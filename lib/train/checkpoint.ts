@@ -54,7 +54,9 @@ export async function saveCheckpoint(
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw error instanceof FlesError ? renamed(error, temporary, target) : await outputError(error, target);
   }
-  for (const older of (await checkpointNames(directory)).slice(keep)) {
+  // Later ones, which were refused, count for nothing.
+  const names = (await checkpointNames(directory)).filter((name) => stepOf(name) <= step);
+  for (const older of names.slice(keep)) {
     await rm(join(directory, older), { recursive: true, force: true });
   }
 }
@@ -148,7 +150,11 @@ async function checkpointNames(directory: string): Promise<string[]> {
     if (error.code === 'ENOENT') return [];
     throw fileError(error, directory);
   });
-  return names.filter((name) => /^step-\d{8,}$/.test(name)).sort((a, b) => Number(b.slice(5)) - Number(a.slice(5)));
+  return names.filter((name) => /^step-\d{8,}$/.test(name)).sort((a, b) => stepOf(b) - stepOf(a));
+}
+
+function stepOf(name: string): number {
+  return Number(name.slice(5));
 }
 
 /** What a killed run has left half written. */

@@ -108,6 +108,8 @@ export interface ClfrDecision {
 }
 
 export interface Clfr {
+  /** Steps from one decision to the next; null where there are none. */
+  readonly interval: number | null;
   start(lambdas: Lambdas): ClfrState;
   /** Weights of the FLOPS terms in a step, counted from 1. */
   lambdas(state: ClfrState, step: number): Lambdas;
@@ -150,6 +152,8 @@ export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
   };
 
   return {
+    interval: closed ? interval : null,
+
     start: (lambdas) => ({
       lambdas,
       memory: { documents: {}, queries: {} },
@@ -267,8 +271,7 @@ function proportionalIntegral(seen: Observation, memory: LawMemory, config: Clfr
   const next = factor(integral + e);
   const bound = e > 0 ? MAX_FACTOR : 1 / MAX_FACTOR;
   const held = e > 0 ? seen.lambda >= config.lambdaMax : seen.lambda <= config.lambdaMin;
-  const kept = next === bound || held ? integral : integral + e;
-  return { factor: factor(kept), memory: { integral: kept } };
+  return { factor: next, memory: { integral: next === bound || held ? integral : integral + e } };
 }
 
 /** Share of an observation's weight that is left after the next one. */

@@ -101,7 +101,7 @@ export const TRAIN_SCHEMA = {
     weightDecay: number(0.01, 0, 1, 'decoupled weight decay (AdamW), not of biases and LayerNorm'),
     beta1: number(0.9, 0, 0.9999, 'decay of the first moment'),
     beta2: number(0.999, 0, 0.99999, 'decay of the second moment'),
-    epsilon: number(1e-8, 1e-12, 1e-2, 'added to the root of the second moment'),
+    epsilon: number(1e-8, 1e-9, 1e-2, 'added to the root of the second moment'),
     clip: number(1, 0, 1e6, 'the norm that all gradients together are cut to; 0: none'),
   },
   loss: {
@@ -118,7 +118,12 @@ export const TRAIN_SCHEMA = {
         ['none', 'idf', 'df'],
         'weight of a term: 1, its IDF (Geng et al. 2024), or rising with its share of documents (DF-FLOPS, Porco et al. 2025)',
       ),
-      maskTerms: integer(0, 0, MAX, 'texts with at most that many terms are not penalised (l0 mask, Shen et al. 2025)'),
+      maskTerms: integer(
+        0,
+        0,
+        MAX,
+        'documents with at most that many terms are not penalised (l0 mask, Shen et al. 2025)',
+      ),
     },
     antiCollapse: {
       weight: number(1, 0, 1e6, 'weight of the pull on the largest logits of texts that go dark; 0: none'),
@@ -252,7 +257,7 @@ export async function readConfigFile(path: string): Promise<ConfigLayer> {
 
 /** Refuses keys that contradict each other. */
 function checkConfig(config: TrainConfig): void {
-  const { clfr, loss, task, network } = config;
+  const { batch, clfr, loss, task, network } = config;
   const refuse = (message: string) => new FlesError('ERR_CONFIG_CONFLICT', message);
   const closed = task === 'retrieval' && clfr.law !== 'none' && clfr.law !== 'quadratic';
   if (clfr.lambdaMin > clfr.lambdaMax) {
@@ -266,18 +271,42 @@ function checkConfig(config: TrainConfig): void {
   for (const of of ['documents', 'queries'] as const) {
     const lambda = loss.flops[of];
     if (!closed || (of === 'queries' && clfr.queryTarget === null)) continue;
-    if (lambda < Math.max(clfr.lambdaMin, Number.MIN_VALUE) || lambda > clfr.lambdaMax) {
+    if (clfr.lambdaMin === 0) {
+      throw refuse(
+        `clfr.lambdaMin is 0, expected a number above it: the law "${clfr.law}" multiplies lambda, and 0 would stay 0`,
+      );
+    }
+    if (lambda < clfr.lambdaMin || lambda > clfr.lambdaMax) {
       throw refuse(
         `loss.flops.${of} is ${lambda}, expected a number above 0 in clfr.lambdaMin..lambdaMax ` +
           `(${clfr.lambdaMin}..${clfr.lambdaMax}): the law "${clfr.law}" multiplies it; start higher or set clfr.law=none`,
       );
     }
   }
-  const { distillation } = loss;
-  if (distillation.vocabulary > 0 && distillation.teacher === null) {
-    throw refuse('loss.distillation.vocabulary is above 0 without loss.distillation.teacher; name a sparse model');
+  if (closed && clfr.law === 'adaptive' && clfr.gain === 0) {
+    throw refuse('clfr.gain is 0, expected a number above it: the law "adaptive" begins with the inverse of it');
   }
-  const { kl, ranking, marginMse, vocabulary } = distillation;
+  if (closed && clfr.queryTarget !== null && network.queryKind === 'bag') {
+    throw refuse(
+      `clfr.queryTarget is ${clfr.queryTarget} but network.queryKind is "bag": no lambda moves the terms of such queries; set clfr.queryTarget=null`,
+    );
+  }
+  if (task === 'mlm' && batch.lastStep === 'wrap') {
+    throw refuse('batch.lastStep is "wrap", which the task mlm does not have; set batch.lastStep=drop');
+  }
+  const { kl, ranking, marginMse, vocabulary, teacher } = loss.distillation;
+  for (const [key, weight] of Object.entries({ ranking, vocabulary })) {
+    if (weight > 0 && teacher === null) {
+      throw refuse(
+        `loss.distillation.${key} is ${weight} without loss.distillation.teacher; name a sparse model, or set loss.distillation.${key}=0`,
+      );
+    }
+  }
+  if (task === 'retrieval' && teacher !== null && kl + ranking + marginMse + vocabulary === 0) {
+    throw refuse(
+      `loss.distillation.teacher is ${teacher}, but nothing is learnt from it; set loss.distillation.kl, ranking, marginMse or vocabulary`,
+    );
+  }
   if (task === 'retrieval' && loss.infoNce + kl + ranking + marginMse + vocabulary === 0) {
     throw refuse('loss.infoNce and all weights of loss.distillation are 0: nothing is learnt; set one of them');
   }

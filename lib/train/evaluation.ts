@@ -12,13 +12,14 @@ export class Evaluation {
   private constructor(
     private readonly dataset: BeirDataset,
     private readonly settings: TrainConfig['evaluation'],
+    private readonly device: TrainConfig['network']['device'],
   ) {}
 
   /** Undefined where the configuration names no data set. Throws what `readBeir` throws, and `ERR_METRIC_NAME`. */
-  static async open(settings: TrainConfig['evaluation']): Promise<Evaluation | undefined> {
+  static async open({ evaluation: settings, network }: TrainConfig): Promise<Evaluation | undefined> {
     if (settings.data === null) return undefined;
     namedMetric(settings.metric);
-    return new Evaluation(await readBeir(settings.data, settings.split), settings);
+    return new Evaluation(await readBeir(settings.data, settings.split), settings, network.device);
   }
 
   /**
@@ -32,7 +33,7 @@ export class Evaluation {
     signal?: AbortSignal,
   ): Promise<Pick<EvaluationLine, 'metrics' | 'nnz' | 'flops' | 'seconds'>> {
     const begin = performance.now();
-    const encoder = await FLES1Encoder.fromPretrained(model, { signal });
+    const encoder = await FLES1Encoder.fromPretrained(model, { device: this.device, signal });
     try {
       const { maxLength, metric } = this.settings;
       const options = { signal, ...(maxLength !== null && { maxLength }) };

@@ -16,6 +16,8 @@ import type { StepOutcome, Task, TaskContext } from './task';
 interface MlmState {
   epoch: number;
   step: number;
+  /** Of the texts, and how many of them an epoch has. */
+  fingerprint: string;
   texts: number;
 }
 
@@ -36,9 +38,9 @@ export class MlmTask implements Task {
     private readonly pool: DocumentPool,
     private readonly size: number,
     private readonly closePool: () => Promise<void>,
-    state: MlmState | undefined,
+    state: MlmState,
   ) {
-    this.#state = state ?? { epoch: 0, step: 0, texts: size };
+    this.#state = state;
   }
 
   /** Throws `ERR_DATA_EXHAUSTED` for fewer texts than a step takes, and what opening the data throws. */
@@ -47,9 +49,9 @@ export class MlmTask implements Task {
     if (tokenizer.special.mask === undefined) {
       throw new FlesError('ERR_TOKENIZER', `${config.model} has no [MASK], which masked words are replaced by`);
     }
-    const { pool, close } = await openTexts(config.data, context.signal);
+    const { pool, fingerprint, close } = await openTexts(config.data, context.signal);
     const size = config.batch.examples ?? pool.size;
-    const state = context.state as MlmState | undefined;
+    const state = (context.state as MlmState | undefined) ?? { epoch: 0, step: 0, fingerprint, texts: size };
     try {
       if (size > pool.size || config.batch.queries > size) {
         throw new FlesError(
@@ -58,10 +60,11 @@ export class MlmTask implements Task {
             `${Math.max(size > pool.size ? size : 0, config.batch.queries)}; lower batch.examples or batch.queries, or add data`,
         );
       }
-      if (state && state.texts !== size) {
+      if (state.fingerprint !== fingerprint || state.texts !== size) {
         throw new FlesError(
           'ERR_RESUME_MISMATCH',
-          `the checkpoint was made from ${state.texts} texts, now there are ${size}; resume with the same data`,
+          `the checkpoint was made from ${state.texts} texts of the fingerprint ${state.fingerprint}, now there are ${size} of ${fingerprint}; ` +
+            'resume with the same data, or start anew',
         );
       }
       return new MlmTask(context, pool, size, close, state);
@@ -188,11 +191,11 @@ export function maskTokens(batch: { tokens: Int32Array; offsets: Int32Array }, m
 async function openTexts(
   { paths, ...options }: TrainConfig['data'],
   signal?: AbortSignal,
-): Promise<{ pool: DocumentPool; close(): Promise<void> }> {
+): Promise<{ pool: DocumentPool; fingerprint: string; close(): Promise<void> }> {
   const path = paths.length === 1 ? await corpusAt(paths[0]!) : undefined;
   if (path !== undefined) {
     const store = await TextStore.open(path, { signal });
-    return { pool: store, close: () => store.close() };
+    return { pool: store, fingerprint: store.fingerprint, close: () => store.close() };
   }
   const { split, corpus, queries, qrels } = options;
   const source = await openPairs(paths, {
@@ -202,7 +205,7 @@ async function openTexts(
     ...(qrels !== null && { qrels }),
     signal,
   });
-  return { pool: source.pool, close: () => source.close() };
+  return { pool: source.pool, fingerprint: source.fingerprint, close: () => source.close() };
 }
 
 /** The file of documents that a path is or holds, if it does. */

@@ -10,6 +10,8 @@ export interface CardFacts {
   /** Mean terms of a document and of a query at the end of the run. */
   nnz?: { documents: number; queries: number };
   lambda?: number;
+  /** How often lambda of the documents was moved. */
+  adjustments: number;
   evaluation?: EvaluationLine;
   fles: string;
 }
@@ -41,7 +43,7 @@ function maskedText({ name }: CardFacts): string {
   return `A masked language model.\n\n\`\`\`python\nfrom transformers import AutoModelForMaskedLM\n\nmodel = AutoModelForMaskedLM.from_pretrained("${name}")\n\`\`\``;
 }
 
-function sparseText({ config, name, nnz, lambda }: CardFacts): string {
+function sparseText({ config, name, nnz, lambda, adjustments }: CardFacts): string {
   const { clfr } = config;
   const sparsity = nnz
     ? ` At the end of training a document had ${nnz.documents.toFixed(1)} terms and a query ${nnz.queries.toFixed(1)}, on average.`
@@ -49,8 +51,8 @@ function sparseText({ config, name, nnz, lambda }: CardFacts): string {
   const control =
     clfr.law === 'none' || clfr.law === 'quadratic'
       ? ''
-      : ` Closed-loop FLOPS regulation (law \`${clfr.law}\`) held ${clfr.measure} at ${clfr.target}` +
-        `${lambda === undefined ? '' : `; lambda ended at ${lambda.toPrecision(3)}`}.`;
+      : ` Closed-loop FLOPS regulation (law \`${clfr.law}\`) with the target ${clfr.measure} ${clfr.target} moved lambda ${adjustments} times` +
+        `${lambda === undefined ? '' : `; it ended at ${lambda.toPrecision(3)}`}.`;
   return [
     `A sparse encoder: a text becomes a vector with a weight for some of the ${config.network.queryKind === 'bag' ? 'terms; a query is the bag of its word pieces' : 'terms'} of its vocabulary.${sparsity}${control}`,
     `\`\`\`js\nimport { FLES1Encoder } from 'fles';\n\nconst encoder = await FLES1Encoder.fromPretrained('${name}');\nconsole.log((await encoder.encode('What is machine learning?', { kind: 'query' })).toObject());\n\`\`\``,

@@ -17,7 +17,7 @@ export function objectiveOf({ loss }: TrainConfig, lambdas: Lambdas, termWeights
     ranking: distillation.ranking,
     [distillation.vocabularyLoss === 'mse' ? 'vocabularyMSE' : 'vocabularyCosine']: distillation.vocabulary,
   };
-  const flopsOf = { norm: flops.norm === 'l1' ? 'L1' : 'L2', minimumTerms: flops.maskTerms } as const;
+  const norm = flops.norm === 'l1' ? 'L1' : 'L2';
   return {
     weights,
     similarity: loss.similarity,
@@ -25,8 +25,8 @@ export function objectiveOf({ loss }: TrainConfig, lambdas: Lambdas, termWeights
     temperature: loss.temperature,
     distillationTemperature: distillation.temperature,
     teacherTemperature: distillation.teacherTemperature ?? distillation.temperature,
-    flopsDocuments: { ...flopsOf, ...(termWeights && { termWeights }) },
-    flopsQueries: flopsOf,
+    flopsDocuments: { norm, minimumTerms: flops.maskTerms, ...(termWeights && { termWeights }) },
+    flopsQueries: { norm, minimumTerms: 0 },
     antiCollapse: { k: antiCollapse.terms, margin: antiCollapse.margin },
   };
 }

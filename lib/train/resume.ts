@@ -19,14 +19,24 @@ export interface RunContent {
   /** Mean terms in the last line. */
   nnz: { documents: number; queries: number } | null;
   best: EvaluationLine | null;
+  /** Whether the evaluation of the last step is still to be done. */
+  evaluationDue: boolean;
   /** Steps in a row without a gradient. */
   vanished: number;
   /** The loops whose lambda was at a bound when they last decided. */
   clamped: ('documents' | 'queries')[];
 }
 
-/** Keys that the steps of a run do not depend on. */
-const FREE = /^(output|evaluation\..*|checkpoint\..*|log\..*)$/;
+/** Keys that the steps of a run do not depend on; `evaluation.leaks` decides which examples it has. */
+const FREE = /^(output|evaluation\.(?!leaks).*|checkpoint\..*|log\..*)$/;
+/** Those by which one evaluation can be told from another. */
+const JUDGED_BY = ['data', 'split', 'metric', 'maxLength'] as const;
+
+/** What a checkpoint holds for a run with this configuration: what was best by other judgements is not the best by these. */
+export function underConfig(content: RunContent, config: TrainConfig): RunContent {
+  const same = JUDGED_BY.every((key) => content.config.evaluation[key] === config.evaluation[key]);
+  return { ...content, config, best: same ? content.best : null };
+}
 
 /** Refuses to go on with another configuration. Throws `ERR_RESUME_MISMATCH` naming the keys. */
 export function checkSameRun(config: TrainConfig, earlier: TrainConfig, output: string): void {

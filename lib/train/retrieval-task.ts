@@ -1,3 +1,4 @@
+import { FlesError } from '../errors';
 import type { Cancellation, NativeStepReport, NativeTrainer, NativeUpdate } from '../native';
 import type { Lambdas } from './clfr';
 import type { TrainConfig } from './config';
@@ -64,7 +65,9 @@ export class RetrievalTask implements Task {
         },
         { state: earlier?.batches, signal },
       );
-      teacher = await Teacher.load(loss.distillation, tokenizer.vocabulary, signal);
+      const { device } = config.network;
+      teacher = await Teacher.load(loss.distillation, tokenizer.vocabulary, { device, signal });
+      checkScores(config, source);
       const idfOptions = { maxLength: text.documentLength, seed, signal };
       const idf =
         loss.flops.weighting === 'idf'
@@ -162,4 +165,16 @@ function outcome(report: NativeStepReport, queries: number, documents: number): 
     bytes: report.bytes,
     headBytes: report.headBytes,
   };
+}
+
+/** Refuses to learn from scores that nobody gives. */
+function checkScores({ loss, data }: TrainConfig, source: PairSource): void {
+  const { kl, marginMse, teacher } = loss.distillation;
+  if (kl + marginMse === 0 || teacher !== null || source.scored) return;
+  const key = kl > 0 ? 'kl' : 'marginMse';
+  throw new FlesError(
+    'ERR_CONFIG_CONFLICT',
+    `loss.distillation.${key} is ${loss.distillation[key]}, but ${data.paths.join(', ')} has no scores of a teacher; ` +
+      `name one (loss.distillation.teacher), give scores, or set loss.distillation.${key}=0`,
+  );
 }

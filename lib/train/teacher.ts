@@ -12,23 +12,26 @@ export class Teacher {
   private constructor(
     private readonly encoder: FLES1Encoder,
     private readonly threshold: number,
+    /** Whether its vectors are to be learnt, not their scores alone. */
+    private readonly needsRows: boolean,
   ) {}
 
   /**
    * Undefined where the configuration names no teacher.
    *
+   * @param device where it computes, as `network.device`
    * @throws FlesError `ERR_TEACHER_VOCABULARY` when sparse vectors are to be learnt from a model with other terms; what loading
    *   a model throws
    */
   static async load(
     distillation: TrainConfig['loss']['distillation'],
     vocabulary: readonly string[],
-    signal?: AbortSignal,
+    { device, signal }: { device: TrainConfig['network']['device']; signal?: AbortSignal },
   ): Promise<Teacher | undefined> {
     const { teacher: name, teacherThreshold: threshold, vocabulary: vocabularyWeight, ranking } = distillation;
     if (name === null) return undefined;
     const needsRows = vocabularyWeight > 0 || ranking > 0;
-    const encoder = await FLES1Encoder.fromPretrained(name, { signal, ...(needsRows && { mode: 'sparse' }) });
+    const encoder = await FLES1Encoder.fromPretrained(name, { device, signal, ...(needsRows && { mode: 'sparse' }) });
     const other = encoder.vocabulary.findIndex((term, id) => term !== vocabulary[id]);
     if (needsRows && (other >= 0 || encoder.vocabulary.length !== vocabulary.length)) {
       encoder.dispose();
@@ -42,10 +45,10 @@ export class Teacher {
           'learn from its scores alone (loss.distillation.kl, with ranking=0 and vocabulary=0)',
       );
     }
-    return new Teacher(encoder, threshold);
+    return new Teacher(encoder, threshold, needsRows);
   }
 
-  /** Scores (Q, D) of all documents for each query, and the vectors of a sparse teacher. */
+  /** Scores (Q, D) of all documents for each query, and the vectors where they are to be learnt. */
   async judge(texts: { queries: readonly string[]; documents: readonly string[] }): Promise<Taught> {
     if (this.encoder.mode === 'dense') {
       const queries = await this.encoder.encodeDense(texts.queries, { kind: 'query' });
@@ -62,8 +65,7 @@ export class Teacher {
     const documents = await this.encoder.encodeBatch(texts.documents, { kind: 'document', threshold });
     return {
       teacherScores: sparseScores(queries, documents),
-      teacherQueries: rowsOf(queries),
-      teacherDocuments: rowsOf(documents),
+      ...(this.needsRows && { teacherQueries: rowsOf(queries), teacherDocuments: rowsOf(documents) }),
     };
   }
 

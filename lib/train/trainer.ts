@@ -89,7 +89,7 @@ export class Trainer {
     const tokenizer = await Tokenizer.load(spec.networkDirectory, { vocabularySize: spec.config.vocabularySize });
     const { cls, sep, pad } = tokenizer.special;
     const bagDropped = [cls, sep, pad].filter((id) => id !== undefined);
-    const evaluation = await Evaluation.open(config.evaluation);
+    const evaluation = await Evaluation.open(config);
 
     const notes: string[] = [];
     const checkpoint = options.resume
@@ -125,10 +125,14 @@ export class Trainer {
   }
 }
 
+/** Files of a model, and those that a run has from its beginning. */
+const MODEL_FILES = /^(config\.json|modules\.json|.*\.safetensors(\.index\.json)?)$/;
+const RUN_FILES = /^(checkpoints|metrics\.jsonl|train-config\.json)$/;
+
 /** Refuses a folder that holds a model or a run already. */
 async function checkFresh(output: string): Promise<void> {
   const names = await readdir(output);
-  const taken = names.find((name) => name === CHECKPOINTS || name === 'model.safetensors' || name === 'modules.json');
+  const taken = names.find((name) => MODEL_FILES.test(name) || RUN_FILES.test(name));
   if (taken !== undefined) {
     throw new FlesError(
       'ERR_OUTPUT_EXISTS',

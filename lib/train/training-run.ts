@@ -12,7 +12,7 @@ import { modelCard } from './model-card';
 import { type ModelFolderOptions, weightsPath, writeModelFolder, writeState, writeWeights } from './model-folder';
 import { updateOf } from './objective';
 import { writeTrainReport } from './report';
-import type { RunContent } from './resume';
+import { type RunContent, underConfig } from './resume';
 import type { EvaluationLine, RunLog } from './run-log';
 import type { StepOutcome, Task } from './task';
 import { addStep, EMPTY_WINDOW, nnzOf, stepLine } from './window';
@@ -98,17 +98,20 @@ export class TrainingRun {
     this.#steps = config.steps ?? Math.max(1, Math.round(config.epochs * stepsPerEpoch));
     this.#clfr = createClfr(config.clfr, { steps: this.#steps, stepsPerEpoch });
     this.#step = this.#saved = this.#under = checkpoint?.step ?? 0;
-    this.#content = checkpoint?.content ?? {
-      config,
-      updates: 0,
-      task: task.state,
-      clfr: this.#clfr.start(config.loss.flops),
-      window: EMPTY_WINDOW,
-      nnz: null,
-      best: null,
-      vanished: 0,
-      clamped: [],
-    };
+    this.#content = checkpoint
+      ? underConfig(checkpoint.content, config)
+      : {
+          config,
+          updates: 0,
+          task: task.state,
+          clfr: this.#clfr.start(config.loss.flops),
+          window: EMPTY_WINDOW,
+          nnz: null,
+          best: null,
+          evaluationDue: false,
+          vanished: 0,
+          clamped: [],
+        };
   }
 
   /** All steps from where the run stands, then the trained model. */
@@ -127,6 +130,8 @@ export class TrainingRun {
     let report: string;
     try {
       await log.write(run);
+      await this.#noteIdleControl();
+      if (this.#content.evaluationDue && this.#parts.evaluation) await this.#evaluate();
       while (this.#step < this.#steps) await this.#next();
       await this.#writeModel(output);
       report = await this.#writeReport();
@@ -173,7 +178,8 @@ export class TrainingRun {
     await this.#noteClamps(decisions);
     await this.#addToLog(outcome, elapsed, update, lambda);
     this.#checkGradient(outcome);
-    const evaluation = this.#evaluatesNow() ? await this.#evaluate() : undefined;
+    this.#content = { ...this.#content, evaluationDue: this.#evaluatesNow() };
+    const evaluation = this.#content.evaluationDue ? await this.#evaluate() : undefined;
     if (step % config.checkpoint.every === 0 || step === this.#steps) await this.#save();
     this.#report(outcome, { lambda, update, elapsed, decisions, evaluation });
   }
@@ -189,6 +195,16 @@ export class TrainingRun {
     const { task, trainer } = this.#parts;
     this.#content = { ...this.#content, updates: trainer.steps, task: task.state, clfr: state };
     return decisions;
+  }
+
+  /** A loop whose first interval ends with the run, or never, controls nothing. */
+  async #noteIdleControl(): Promise<void> {
+    const { law } = this.#parts.config.clfr;
+    if (this.#clfr.interval === null || this.#clfr.interval < this.#steps) return;
+    await this.note(
+      `clfr.law is "${law}", but the run has ${this.#steps} steps and an interval ${this.#clfr.interval}: lambda never moves; ` +
+        'lower clfr.interval or train longer',
+    );
   }
 
   /** A note when lambda comes to a bound, not each time that it stays there. */
@@ -247,6 +263,7 @@ export class TrainingRun {
       const best = found.metrics[metric]! > bestSoFar;
       const line = { kind: 'evaluation', step: this.#step, time: now(), ...found, best } as const;
       await log.write(line);
+      this.#content = { ...this.#content, evaluationDue: false };
       if (best) {
         this.#content = { ...this.#content, best: line };
         await this.#keepBest(candidate);
@@ -284,6 +301,7 @@ export class TrainingRun {
       steps: this.#step,
       ...(nnz && { nnz }),
       lambda: this.#lambdas(this.#step).documents,
+      adjustments: this.#content.clfr.adjustments,
       ...(best && { evaluation: best }),
       fles: version,
     });

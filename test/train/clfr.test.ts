@@ -81,6 +81,12 @@ describe('the arithmetic of one update', () => {
     expect(once({ law: 'pi', gain: 0.5, deadBand: 0.1 }, 131)).toBe(1e-3);
   });
 
+  test('pi: a larger error never corrects less, also where the factor is at its bound', () => {
+    const after = [500, 600, 700, 840, 1000].map((nnz) => once({ law: 'pi', gain: 0.1, integralGain: 0.1 }, nnz));
+    expect(after).toEqual([...after].sort((a, b) => a - b));
+    expect(after.at(-1)).toBeCloseTo(2e-3, 12);
+  });
+
   test('adaptive: log-ratio with the gain given, until it knows better', () => {
     expect(once({ law: 'adaptive', gain: 0.5 }, 480)).toBeCloseTo(2e-3, 12);
   });

@@ -61,6 +61,12 @@ describe('what is refused names the key, the value and what is expected', () => 
     [['network.mode=dense'], 'ERR_CONFIG_CONFLICT', 'set clfr.law=none'],
     [['loss.infoNce=0'], 'ERR_CONFIG_CONFLICT', 'nothing is learnt'],
     [['loss.distillation.vocabulary=1'], 'ERR_CONFIG_CONFLICT', 'without loss.distillation.teacher'],
+    [['loss.distillation.ranking=1'], 'ERR_CONFIG_CONFLICT', 'ranking is 1 without loss.distillation.teacher'],
+    [['loss.distillation.teacher=t'], 'ERR_CONFIG_CONFLICT', 'teacher is t, but nothing is learnt from it'],
+    [['clfr.lambdaMin=0'], 'ERR_CONFIG_CONFLICT', 'clfr.lambdaMin is 0, expected a number above it'],
+    [['clfr.law=adaptive', 'clfr.gain=0'], 'ERR_CONFIG_CONFLICT', 'clfr.gain is 0, expected a number above it'],
+    [['network.queryKind=bag', 'clfr.queryTarget=9'], 'ERR_CONFIG_CONFLICT', 'set clfr.queryTarget=null'],
+    [['task=mlm', 'batch.lastStep=wrap'], 'ERR_CONFIG_CONFLICT', 'set batch.lastStep=drop'],
   ])('%j', (settings, code, message) => {
     expect(() => set(...settings)).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining(message) }),

@@ -111,6 +111,21 @@ describe('the loop', () => {
     expect(card).not.toContain(tiny.folder);
   });
 
+  test('says so when no interval ends before the run does, and how often lambda was moved', async () => {
+    fake();
+    const notes: string[] = [];
+    const onNote = (note: string) => notes.push(note);
+    await new Trainer(tiny.config('idle', { clfr: { interval: 20 } })).run({ onNote });
+    expect(notes).toEqual([
+      'clfr.law is "relative", but the run has 20 steps and an interval 20: lambda never moves; lower clfr.interval or train longer',
+    ]);
+    const card = async (output: string) => readFile(join(tiny.folder, output, 'README.md'), 'utf8');
+    expect(await card('idle')).toContain('with the target nnz 50 moved lambda 0 times');
+    await new Trainer(tiny.config('out')).run({ onNote });
+    expect(notes).toHaveLength(1);
+    expect(await card('out')).toContain('moved lambda 4 times');
+  });
+
   test('keeps the model of the best evaluation in best', async () => {
     fake();
     const config = tiny.config('out', { evaluation: { data: tiny.dev, every: 8 } });

@@ -197,15 +197,14 @@ function relations(
     }
   }
   const relation = { positives, owners, duplicates, excluded: Int32Array.from(excluded) };
-  const scores = teacherScores(candidates, width);
-  return scores ? { ...relation, teacherScores: scores } : relation;
+  return source.scored ? { ...relation, teacherScores: teacherScores(candidates, width) } : relation;
 }
 
-function teacherScores(candidates: readonly Candidates[], width: number): Float32Array | undefined {
+function teacherScores(candidates: readonly Candidates[], width: number): Float32Array {
   const columns = candidates.length * width;
   const matrix = new Float32Array(candidates.length * columns).fill(Number.NaN);
   for (const [query, { scores }] of candidates.entries()) matrix.set(scores, query * (columns + width));
-  return matrix.every(Number.isNaN) ? undefined : matrix;
+  return matrix;
 }
 
 function checkOptions(options: BatchOptions): void {

@@ -91,6 +91,7 @@ function rowsOf(
 ): IdRows {
   return {
     ...facts,
+    scored: false,
     size: rowQueries.length,
     read: async (rows) => rows.map((row) => ({ query: rowQueries[row]!, documents: [rowDocuments[row]!] })),
     findByQuery: async (ids) => {

@@ -36,6 +36,8 @@ interface IdForm {
   /** Checks a line as such, and that its ids have texts; adds the pair of its query and its positive to `positives`. */
   check(bytes: Buffer, begin: number, end: number, number: number): void;
   parse(line: string): Ids;
+  /** Whether a line that was checked has scores. */
+  readonly scored: boolean;
 }
 
 /**
@@ -82,6 +84,7 @@ function rowsOf(file: LineFile, form: IdForm, queries: TextStore, documents: Tex
     size: file.count,
     fingerprint,
     notes: [],
+    scored: form.scored,
     read: async (rows) =>
       (await file.read(rows)).map((line) => {
         const ids = form.parse(line);
@@ -108,6 +111,7 @@ function triples(path: string, queries: TextStore, documents: TextStore, positiv
   const triple = new Float64Array(3);
   return {
     expected: 'three ids on each line',
+    scored: false,
     check(bytes, begin, end, number) {
       if (!parseTriple(bytes, begin, end, triple)) {
         const seen = JSON.stringify(bytes.toString('utf8', begin, Math.min(end, begin + 60)));
@@ -130,11 +134,16 @@ function triples(path: string, queries: TextStore, documents: TextStore, positiv
 }
 
 function records(path: string, queries: TextStore, documents: TextStore, positives: HashSet): IdForm {
+  let scored = false;
   return {
     expected: 'an object with ids on each line',
+    get scored() {
+      return scored;
+    },
     check(bytes, begin, end, number) {
       const where = `${path}:${number}`;
       const ids = parseRecord(bytes.toString('utf8', begin, end), where);
+      scored ||= ids.scores !== undefined;
       numberOf(ids.query, queries, 'QUERY', where);
       for (const id of ids.documents) numberOf(id, documents, 'DOCUMENT', where);
       positives.add(combine(queries.keyOf(ids.query), documents.keyOf(ids.documents[0]!)));

@@ -20,6 +20,7 @@ export interface IdRows {
   readonly size: number;
   readonly fingerprint: string;
   readonly notes: readonly string[];
+  readonly scored: boolean;
   /** The rows asked, in that order. */
   read(rows: readonly number[]): Promise<IdRow[]>;
   /** The rows of some queries, given by id, ascending. */
@@ -32,6 +33,7 @@ export class IdPairs implements PairSource {
   readonly name: string;
   readonly fingerprint: string;
   readonly notes: readonly string[];
+  readonly scored: boolean;
   readonly #rows: IdRows;
   readonly #queries: TextStore;
   readonly pool: TextStore;
@@ -41,6 +43,7 @@ export class IdPairs implements PairSource {
   constructor(rows: IdRows, queries: TextStore, documents: TextStore, positives: HashSet) {
     this.name = rows.name;
     this.notes = rows.notes;
+    this.scored = rows.scored;
     this.#rows = rows;
     this.#queries = queries;
     this.pool = documents;

@@ -12,6 +12,7 @@ class JoinedPairs implements PairSource {
   readonly size: number;
   readonly fingerprint: string;
   readonly notes: readonly string[];
+  readonly scored: boolean;
   readonly pool: DocumentPool;
   readonly #sources: readonly PairSource[];
   readonly #begins: number[];
@@ -20,6 +21,7 @@ class JoinedPairs implements PairSource {
     this.#sources = sources;
     this.name = sources.map(({ name }) => name).join(', ');
     this.notes = sources.flatMap(({ notes }) => notes);
+    this.scored = sources.some(({ scored }) => scored);
     this.#begins = beginsOf(sources.map(({ size }) => size));
     this.size = this.#begins.at(-1)!;
     this.fingerprint = createHash('sha256')
@@ -71,6 +73,7 @@ export function withoutExamples(source: PairSource, numbers: Float64Array): Pair
     fingerprint,
     pool: source.pool,
     notes: source.notes,
+    scored: source.scored,
     examples: (wanted) => source.examples(wanted.map((number) => number + countUpTo(kept, number))),
     isPositive: (query, document) => source.isPositive(query, document),
     findByQuery: async (matches, options) => {

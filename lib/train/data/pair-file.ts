@@ -35,13 +35,20 @@ export class PairFile implements PairSource {
   readonly name: string;
   readonly pool: DocumentPool;
   readonly notes: readonly string[] = [];
+  readonly scored: boolean;
   readonly #file: LineFile;
   readonly #parse: ParsePair;
   readonly #positives: HashSet;
   readonly #corpus: TextStore | undefined;
 
-  private constructor(file: LineFile, parse: ParsePair, positives: HashSet, corpus: TextStore | undefined) {
+  private constructor(
+    file: LineFile,
+    parse: ParsePair,
+    positives: HashSet,
+    { scored, corpus }: { scored: boolean; corpus: TextStore | undefined },
+  ) {
     this.name = file.path;
+    this.scored = scored;
     this.#file = file;
     this.#parse = parse;
     this.#positives = positives;
@@ -62,16 +69,18 @@ export class PairFile implements PairSource {
     const parse = format === 'jsonl' ? parseObject : columnParser();
     const expected = format === 'jsonl' ? 'an object with query and positive on each line' : 'columns between tabs';
     const positives = new HashSet();
+    let scored = false;
     const file = await LineFile.open(
       path,
       expected,
       (bytes, begin, end, number) => {
-        const { query, positive } = parse(bytes.toString('utf8', begin, end), `${path}:${number}`);
+        const { query, positive, scores } = parse(bytes.toString('utf8', begin, end), `${path}:${number}`);
+        scored ||= scores !== undefined;
         positives.add(combine(hashText(query), hashText(positive)));
       },
       options,
     );
-    return new PairFile(file, parse, positives, options.corpus);
+    return new PairFile(file, parse, positives, { scored, corpus: options.corpus });
   }
 
   get size(): number {

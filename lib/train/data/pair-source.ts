@@ -43,6 +43,8 @@ export interface PairSource {
   readonly fingerprint: string;
   /** What random negatives are drawn from: the corpus, or the positives of the examples where there is none. */
   readonly pool: DocumentPool;
+  /** Whether an example has scores of a teacher. */
+  readonly scored: boolean;
   /** What a person should know about the data, a sentence each: what was left out, and why. */
   readonly notes: readonly string[];
 

@@ -97,7 +97,9 @@ export interface NativeIndexBuilder {
     terms: Uint32Array,
     weights: Float32Array,
   ): Promise<void>;
-  finish(destination: string, cancellation?: Cancellation): Promise<void>;
+  finish(destination: string, overwrite: boolean, cancellation?: Cancellation): Promise<void>;
+  /** Closes its files, once calls under way have ended. */
+  dispose(): void;
 }
 
 interface NativeIndexBuilderClass {

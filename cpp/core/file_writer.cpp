@@ -63,8 +63,10 @@ void FileWriter::close() {
   if (::close(fd) != 0) fail_system("close", path_, errno);
 }
 
-void rename_durably(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) fail_system("rename", to, errno);
+namespace {
+
+// Makes what happened to a name in a directory last.
+void sync_parent(const std::string& to) {
   const size_t slash = to.find_last_of('/');
   const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : to.substr(0, slash);
   const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -72,6 +74,33 @@ void rename_durably(const std::string& from, const std::string& to) {
   // Some file systems cannot sync a directory; the rename itself has succeeded by then.
   (void)::fsync(fd);
   ::close(fd);
+}
+
+}  // namespace
+
+void rename_durably(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail_system("rename", to, errno);
+  sync_parent(to);
+}
+
+bool rename_if_free(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0) {
+    if (errno == EEXIST || ::access(to.c_str(), F_OK) == 0) return false;
+    rename_durably(from, to);  // a file system without hard links
+    return true;
+  }
+  if (::unlink(from.c_str()) != 0) fail_system("remove", from, errno);
+  sync_parent(to);
+  return true;
+}
+
+bool rename_directory_if_free(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    if (errno == ENOTEMPTY || errno == EEXIST) return false;
+    fail_system("rename", to, errno);
+  }
+  sync_parent(to);
+  return true;
 }
 
 }  // namespace fles

@@ -29,5 +29,9 @@ class FileWriter {
 
 // Renames within one directory and syncs that directory, so that after a crash the old name or the new one stands.
 void rename_durably(const std::string& from, const std::string& to);
+// The same for a file whose new name must be free, and for a directory whose new name must be free or an empty
+// directory's; false, and nothing has happened, where it is not.
+bool rename_if_free(const std::string& from, const std::string& to);
+bool rename_directory_if_free(const std::string& from, const std::string& to);
 
 }  // namespace fles

@@ -97,17 +97,20 @@ void IndexBuilder::end_block() {
   row_weights_.clear();
 }
 
-void IndexBuilder::finish(const std::string& destination, const std::atomic<bool>& cancelled) {
+void IndexBuilder::finish(const std::string& destination, bool overwrite, const std::atomic<bool>& cancelled) {
   if (!row_ends_.empty()) end_block();
   scratch_->close();
   const std::string part = directory_ + "/index.part", whole = directory_ + "/" + kIndexFile;
   write_index(part, cancelled);
   if (::unlink((directory_ + "/postings.scratch").c_str()) != 0) fail_system("remove", directory_, errno);
   rename_durably(part, whole);
-  if (::access(destination.c_str(), F_OK) == 0) {
-    rename_durably(whole, destination + "/" + kIndexFile);
-  } else {
-    rename_durably(directory_, destination);
+  // Another build may have been faster.
+  if (::access(destination.c_str(), F_OK) != 0 && rename_directory_if_free(directory_, destination)) return;
+  const std::string place = destination + "/" + kIndexFile;
+  if (overwrite) {
+    rename_durably(whole, place);
+  } else if (!rename_if_free(whole, place)) {
+    fail("ERR_INDEX_EXISTS", "%s has an index already; set overwrite to replace it", destination.c_str());
   }
 }
 

@@ -29,8 +29,9 @@ class IndexBuilder {
               const std::vector<uint32_t>& terms, const std::vector<float>& weights);
 
   // Writes the index, durably, and gives it its place: `destination` is made by renaming the builder's directory or,
-  // where it exists, its index file is put or replaced by renaming. Either way the old or the new index is whole.
-  void finish(const std::string& destination, const std::atomic<bool>& cancelled);
+  // where it exists, its index file is put or replaced by renaming. Either way the old or the new index is whole. An
+  // index that stands there is replaced only to `overwrite` it (ERR_INDEX_EXISTS).
+  void finish(const std::string& destination, bool overwrite, const std::atomic<bool>& cancelled);
 
  private:
   struct Segment {

@@ -55,7 +55,8 @@ class NativeIndexBuilder : public Napi::ObjectWrap<NativeIndexBuilder> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
         env, "NativeIndexBuilder",
-        {InstanceMethod<&NativeIndexBuilder::append>("append"), InstanceMethod<&NativeIndexBuilder::finish>("finish")});
+        {InstanceMethod<&NativeIndexBuilder::append>("append"), InstanceMethod<&NativeIndexBuilder::finish>("finish"),
+         InstanceMethod<&NativeIndexBuilder::dispose>("dispose")});
   }
   // constructor(directory: string, blockBits?: number)
   explicit NativeIndexBuilder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeIndexBuilder>(info) {
@@ -89,7 +90,7 @@ class NativeIndexBuilder : public Napi::ObjectWrap<NativeIndexBuilder> {
     });
   }
 
-  // finish(destination: string, cancellation?: Cancellation): Promise<void>
+  // finish(destination: string, overwrite: boolean, cancellation?: Cancellation): Promise<void>
   Napi::Value finish(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&] {
@@ -98,13 +99,16 @@ class NativeIndexBuilder : public Napi::ObjectWrap<NativeIndexBuilder> {
       return run_async(
           env, build_executor(),
           [builder = std::move(builder), destination = string_from(info[0], "destination"),
-           cancelled = Cancellation::flag_of(info[1])] {
-            builder->finish(destination, *cancelled);
+           overwrite = info[1].ToBoolean().Value(), cancelled = Cancellation::flag_of(info[2])] {
+            builder->finish(destination, overwrite, *cancelled);
             return true;
           },
           [](Napi::Env e, bool&) -> Napi::Value { return e.Undefined(); });
     });
   }
+
+  // dispose(): void   closes its files; calls under way end first
+  void dispose(const Napi::CallbackInfo&) { builder_.reset(); }
 
   std::shared_ptr<IndexBuilder> builder_;
 };

@@ -157,6 +157,7 @@ async function fingerprintOf(options: Options, input: Stats | undefined, info: E
     modelMaxLength: info.maxLength,
     config: JSON.stringify(info.config),
     device: info.device,
+    dtype: info.dtype,
     // The last bits of a weight differ from one instruction set to another.
     cpuLevel: native.platform().cpuLevel,
     kind: options.kind,

@@ -254,7 +254,10 @@ export class FLES1Encoder {
   /** Query vectors that need no network. */
   async #lookUp(texts: readonly string[], options: ResolvedOptions): Promise<SparseMatrix> {
     const { maxLength, signal } = options;
-    const pieces = await this.#tokenizer.wordPiecesBatch(texts, { maxLength: Math.max(1, maxLength - 2), signal });
+    const pieces = await this.#tokenizer.wordPiecesBatch(this.#withPrompt(texts, options), {
+      maxLength: Math.max(1, maxLength - 2),
+      signal,
+    });
     const idf = this.#idf;
     const weightOf = idf ? (term: number) => idf[term] ?? 0 : () => 1;
     const dropped = new Set(options.dropSpecialTokens ? this.#tokenizer.specialIds : []);

@@ -17,13 +17,14 @@ export function queryRows(
   dropped: ReadonlySet<number>,
   vocabulary: readonly string[],
 ): SparseMatrix {
+  const threshold = Math.fround(options.threshold);
   const vectors: SparseVector[] = [];
   for (let i = 0; i + 1 < pieces.offsets.length; i++) {
     const distinct = new Set(pieces.tokens.subarray(pieces.offsets[i], pieces.offsets[i + 1]));
     let kept = [...distinct]
       .filter((term) => !dropped.has(term))
       .map((term) => ({ term, weight: Math.fround(weightOf(term)) }))
-      .filter(({ weight }) => weight > options.threshold);
+      .filter(({ weight }) => weight > threshold);
     if (options.topK > 0) {
       kept = kept.sort((a, b) => b.weight - a.weight || a.term - b.term).slice(0, options.topK);
     }

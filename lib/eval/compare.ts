@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { checkInteger, checkNumber, show } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
 import type { Hit } from '../index/inverted-index';
@@ -87,6 +88,9 @@ interface Encoded<Matrix> {
   seconds: { encodeDocuments: number; encodeQueries: number };
 }
 
+/** Queries of BM25 between two turns of other work: some milliseconds. */
+const QUERIES_A_TURN = 16;
+
 class Comparison {
   private readonly thresholds: readonly number[];
   private readonly depth: number;
@@ -112,13 +116,17 @@ class Comparison {
     );
     const queries = [...this.dataset.queries.values()];
     const progress = this.progress(system, 'search');
-    const [hits, search] = await timed(async () =>
-      queries.map((query, i) => {
+    const [hits, search] = await timed(async () => {
+      const found: Hit[][] = [];
+      for (const query of queries) {
+        // Other work of the thread gets its turn, an abort among it.
+        if (found.length % QUERIES_A_TURN === 0) await setImmediate();
         throwIfAborted(signal);
-        progress(i + 1, queries.length);
-        return index.search(query, this.k);
-      }),
-    );
+        found.push(index.search(query, this.k));
+        progress(found.length, queries.length);
+      }
+      return found;
+    });
     const { documents: count, fields } = index.statistics;
     const run = this.toRun(hits);
     for (const [query, found] of run) run.set(query, separateTies(found));

@@ -8,7 +8,7 @@ import { version } from '../version';
 import type { BeirDataset } from './beir';
 import { type CompareOptions, type ComparisonRow, compare } from './compare';
 import type { System } from './systems';
-import { writeRun } from './trec';
+import { checkRunId, writeRun } from './trec';
 
 /** Where the figures of a report come from. */
 export interface Provenance {
@@ -41,7 +41,8 @@ export interface WriteComparisonOptions extends CompareOptions {
  * Compares systems and writes into `directory`, which is made if need be: one run file a row as soon as it is done, then
  * `report.json` (a `Report`) and `report.md`. Files are written whole or not at all.
  *
- * Throws what `compare` throws, and `ERR_FILE_*` for a directory that cannot be written, before anything is computed.
+ * Throws what `compare` throws, and before anything is computed `ERR_FILE_*` for a directory that cannot be written and
+ * `ERR_RUN_ID` for an id of a query or a document that a run file cannot hold.
  */
 export async function writeComparison(
   directory: string,
@@ -55,6 +56,8 @@ export async function writeComparison(
     .catch((error) => {
       throw fileError(error, directory);
     });
+  for (const id of dataset.queries.keys()) checkRunId(id);
+  for await (const { id } of dataset.documents({ signal: options.signal })) checkRunId(id);
   const rows: ComparisonRow[] = [];
   for await (const { row, run } of compare(dataset, systems, compareOptions)) {
     await writeRun(join(directory, runFileName(row)), run, { tag: runName(row) });

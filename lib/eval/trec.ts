@@ -113,7 +113,7 @@ export async function writeRun(path: string, run: Run, options: { tag?: string }
 
 function* qrelsLines(qrels: Qrels): Generator<string> {
   for (const [query, judged] of qrels) {
-    for (const [document, relevance] of judged) yield `${column(query)} 0 ${column(document)} ${relevance}\n`;
+    for (const [document, relevance] of judged) yield `${checkRunId(query)} 0 ${checkRunId(document)} ${relevance}\n`;
   }
 }
 
@@ -124,10 +124,10 @@ export function* runLines(run: Run, tag: string): Generator<string> {
 
 /** The lines of one query, ranked in the order given. */
 export function* queryLines(query: string, ranking: readonly ScoredDocument[], tag: string): Generator<string> {
-  column(tag);
-  column(query);
+  checkRunId(tag);
+  checkRunId(query);
   for (const [i, { document, score }] of ranking.entries()) {
-    yield `${query} Q0 ${column(document)} ${i + 1} ${formatScore(score)} ${tag}\n`;
+    yield `${query} Q0 ${checkRunId(document)} ${i + 1} ${formatScore(score)} ${tag}\n`;
   }
 }
 
@@ -171,7 +171,8 @@ function split(text: string): string[] {
   return text.split(/[ \t\v\f\r]+/).filter((column) => column !== '');
 }
 
-function column(text: string): string {
+/** An id as a column of a run. Throws `ERR_RUN_ID` for one that is empty or holds white space. */
+export function checkRunId(text: string): string {
   if (!/^[^ \t\v\f\r\n]+$/.test(text)) {
     throw new FlesError(
       'ERR_RUN_ID',

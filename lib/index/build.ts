@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { abortable } from '../abortable';
 import { checkString, show } from '../check';
 import { FlesError, fileError, throwIfAborted } from '../errors';
 import { makeDirectory } from '../make-directory';
@@ -41,7 +42,8 @@ export async function buildIndex(
   options: BuildOptions,
 ): Promise<void> {
   throwIfAborted(options.signal);
-  const { path: destination, exists } = await checkDestination(directory, options.overwrite ?? true);
+  const overwrite = options.overwrite ?? true;
+  const { path: destination, exists } = await checkDestination(directory, overwrite);
   const name = `${TEMPORARY}${process.pid}-${randomBytes(6).toString('hex')}`;
   const temporary = exists ? join(destination, name) : destination + name;
   try {
@@ -50,11 +52,14 @@ export async function buildIndex(
   } catch (error) {
     throw fileError(error, temporary);
   }
+  let builder: NativeIndexBuilder | undefined;
   try {
-    const builder = new native.NativeIndexBuilder(temporary);
-    await appendAll(builder, documents, options);
-    await cancellable(options.signal, (cancellation) => builder.finish(destination, cancellation));
+    const writer = new native.NativeIndexBuilder(temporary);
+    builder = writer;
+    await appendAll(writer, documents, options);
+    await cancellable(options.signal, (cancellation) => writer.finish(destination, overwrite, cancellation));
   } finally {
+    builder?.dispose();
     await rm(temporary, { recursive: true, force: true });
   }
 }
@@ -80,7 +85,7 @@ async function appendAll(
     onProgress?.(taken);
   };
   try {
-    for await (const document of documents) {
+    for await (const document of abortable(documents, signal)) {
       throwIfAborted(signal);
       const id = checkWellFormed('the document id', checkString(`the id of document ${taken}`, document?.id));
       termIds.forEach(
@@ -126,6 +131,12 @@ class Lexicon {
 async function checkDestination(directory: string, overwrite: boolean): Promise<{ path: string; exists: boolean }> {
   let path: string;
   let entries: string[];
+  if (directory === '') {
+    throw new FlesError(
+      'ERR_INDEX_DIRECTORY',
+      'the directory of the index is "", expected a path; "." is the current one',
+    );
+  }
   try {
     path = await realpath(directory);
   } catch (error) {

@@ -1,7 +1,8 @@
 import { checkChoice, checkInteger, checkKeys, checkString } from '../check';
+import { FlesError } from '../errors';
 import { cancellable, type NativeIndex, native } from '../native';
 import { type BuildOptions, buildIndex, type IndexDocument } from './build';
-import { Rows, TermIds, type VectorLike } from './vectors';
+import { Rows, TermIds, type VectorLike, vectorsOf } from './vectors';
 
 /** `block_accumulation` is the fast one; `exhaustive` returns the same and is there to compare with. */
 export type SearchAlgorithm = 'block_accumulation' | 'exhaustive';
@@ -108,7 +109,13 @@ export class InvertedIndex {
    * `ERR_INDEX_CHECKSUM`, `ERR_INDEX_HEADER`, `ERR_INDEX_STRUCTURE` and `ERR_FILE_TRUNCATED` (damaged).
    */
   static async open(directory: string): Promise<InvertedIndex> {
-    return new InvertedIndex(await native.NativeIndex.open(checkString('directory', directory)));
+    if (checkString('directory', directory) === '') {
+      throw new FlesError(
+        'ERR_INDEX_DIRECTORY',
+        'the directory of the index is "", expected a path; "." is the current one',
+      );
+    }
+    return new InvertedIndex(await native.NativeIndex.open(directory));
   }
 
   /**
@@ -121,14 +128,15 @@ export class InvertedIndex {
     return (await this.searchBatch([query], options))[0]!;
   }
 
-  /** `search` for each query, spread over the search threads; hits in the order of the queries. */
-  async searchBatch(queries: readonly VectorLike[], options: SearchOptions): Promise<Hit[][]> {
+  /** `search` for each query, a row of a `SparseMatrix` or any other vector, spread over the search threads; hits in their order. */
+  async searchBatch(vectors: Iterable<VectorLike>, options: SearchOptions): Promise<Hit[][]> {
     checkKeys(options, ['k', 'algorithm', 'signal']);
     const k = checkInteger('k', options.k, 1, 2 ** 32 - 1);
     const algorithm = checkChoice('algorithm', options.algorithm ?? 'block_accumulation', [
       'block_accumulation',
       'exhaustive',
     ]);
+    const queries = vectorsOf(vectors);
     const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * THREADS)));
     const parts: Hit[][][] = [];
     let begin = 0;

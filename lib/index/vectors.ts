@@ -47,7 +47,7 @@ export class TermIds {
         }
         if (id >= 0) visit(id, weight, term);
       }
-    } else if (typeof vector === 'object' && vector !== null) {
+    } else if (isPlainObject(vector)) {
       for (const term of Object.keys(vector)) {
         const weight = checkWeight(vector[term], term, owner);
         if (weight === 0) continue;
@@ -64,6 +64,23 @@ export class TermIds {
 }
 
 const UNASKED = -2;
+
+/** A map or an array would count as a vector without terms. */
+function isPlainObject(value: unknown): value is Record<string, number> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Queries as a list. Throws `ERR_ARGUMENT_TYPE` for what is none. */
+export function vectorsOf(vectors: Iterable<VectorLike>): readonly VectorLike[] {
+  if (Array.isArray(vectors)) return vectors;
+  if (typeof vectors === 'object' && vectors !== null && Symbol.iterator in vectors) return [...vectors];
+  throw new FlesError(
+    'ERR_ARGUMENT_TYPE',
+    `the queries are ${show(vectors)}, expected an array of vectors or a SparseMatrix`,
+  );
+}
 
 function checkWeight(weight: unknown, term: string, owner: () => string): number {
   const rounded = typeof weight === 'number' ? Math.fround(weight) : Number.NaN;

@@ -59,11 +59,14 @@ async function receive(
     await content.readPresent();
     let resumed = content.bytes > 0;
     onReceived(content.bytes);
+    // Bytes that come again after a start from the beginning are no progress.
+    let most = content.bytes;
     for (;;) {
       await client.retry(async (progressed) => {
         if (content.bytes >= file.size) return;
         await content.append(client, url, (bytes) => {
-          progressed();
+          if (bytes > most) progressed();
+          most = Math.max(most, bytes);
           onReceived(bytes);
         });
       });
@@ -72,6 +75,7 @@ async function receive(
       if (right || !resumed) return right;
       resumed = false;
       await content.restart();
+      most = 0;
       onReceived(0);
     }
   } finally {

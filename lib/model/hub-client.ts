@@ -17,7 +17,14 @@ export class HubClient {
     private readonly token: string | undefined,
     private readonly signal: AbortSignal | undefined,
     private readonly pauses = PAUSES_MS,
-  ) {}
+  ) {
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+      throw new FlesError(
+        'ERR_HUB_ACCESS',
+        'the token for the hub holds a space, a line break or a letter that no header may have; set HF_TOKEN or the option token anew',
+      );
+    }
+  }
 
   /** The address of a file of a model at a commit. */
   fileUrl(id: string, commit: string, path: string): string {

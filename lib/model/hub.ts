@@ -40,7 +40,7 @@ const OPTIONS = ['revision', 'token', 'cacheDir', 'offline', 'onProgress', 'sign
 const REPORT_MS = 100;
 
 /**
- * The local folder of a model: an existing folder as it is, else the snapshot of a hub id (`organisation/name`) in the
+ * The local folder of a model: an existing folder as it is, else the snapshot of a hub id (`organisation/name`, or `name` for some old ones) in the
  * Hugging Face cache, which Python's huggingface_hub shares, downloaded when it is not there.
  *
  * Only the files that `readModel` reads are downloaded. Each is verified by the hash that the hub announces before it gets
@@ -61,10 +61,10 @@ export async function resolveModel(dirOrHubId: string, options: ResolveOptions =
   );
   if (isFolder) return resolve(name);
   const revision = options.revision ?? 'main';
-  if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name) || name.includes('..') || name.includes('--')) {
+  if (!/^([\w-][\w.-]*\/)?[\w-][\w.-]*$/.test(name) || name.includes('..') || name.includes('--')) {
     throw new FlesError(
       'ERR_MODEL_NAME',
-      `${show(name)} is neither an existing folder nor a hub id; expected a path or organisation/name`,
+      `${show(name)} is neither an existing folder nor a hub id; expected a path, or organisation/name or name of a model on the hub`,
     );
   }
   if (!/^[\w.-]+(\/[\w.-]+)*$/.test(revision) || revision.includes('..')) {
@@ -90,7 +90,7 @@ export async function resolveModel(dirOrHubId: string, options: ResolveOptions =
 }
 
 async function fetchModel(id: string, revision: string, model: CachedModel, options: ResolveOptions): Promise<string> {
-  const client = new HubClient(endpoint(), options.token ?? (await storedToken()), options.signal);
+  const client = new HubClient(endpoint(), options.token?.trim() ?? (await storedToken()), options.signal);
   const { commit, files } = await listModel(client, id, revision);
   const progress = new Progress(files, options.onProgress);
   for (const file of files) {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { show } from '../check';
 import { FlesError, fileError, messageOf } from '../errors';
@@ -56,7 +57,8 @@ export interface SafetensorsEntry {
 export async function readSafetensorsHeader(path: string): Promise<Map<string, SafetensorsEntry>> {
   let file: Awaited<ReturnType<typeof open>>;
   try {
-    file = await open(path, 'r');
+    // A named pipe would be waited for.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw fileError(error, path);
   }

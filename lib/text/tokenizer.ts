@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Tokenizer as HuggingFaceTokenizer } from 'tokenizers';
 import { checkInteger, show } from '../check';
 import { FlesError, messageOf, throwIfAborted } from '../errors';
-import { isObject } from '../model/json';
+import { type Cuts, cutsOf } from './cuts';
 import { checkVocabularySize, placeholder, readVocabulary, type SpecialTokens, type Vocabulary } from './vocabulary';
 
 /** Token ids of several texts, one after the other: text i owns tokens[offsets[i]] up to tokens[offsets[i + 1]]. */
@@ -22,6 +22,9 @@ export interface TokenizeOptions {
 /** Texts worked on before other work of the thread gets its turn: some milliseconds. */
 const TEXTS_A_TURN = 64;
 const CHARACTERS_A_TURN = 2 ** 18;
+
+/** Characters of a word from which on it is cut where it may be: the library takes hundreds of bytes for each. */
+const LONG_WORD = 1024;
 
 /** Words remembered, and the longest of them; together some tens of megabytes at most. */
 const CACHED_WORDS = 2 ** 17;
@@ -43,7 +46,8 @@ export class Tokenizer {
   /** Ids of [CLS], [SEP], [PAD], [MASK] and [UNK], ascending, those that the vocabulary has. */
   readonly specialIds: readonly number[];
   readonly #native: HuggingFaceTokenizer;
-  readonly #splits: boolean;
+  /** Where a text may be cut without changing its pieces. */
+  readonly #cuts: Cuts;
   readonly #words = new Map<string, Word>();
 
   private constructor(native: HuggingFaceTokenizer, vocabulary: Vocabulary, vocabularySize: number) {
@@ -54,7 +58,7 @@ export class Tokenizer {
     this.specialIds = Object.values(vocabulary.special)
       .filter((id) => id !== undefined)
       .sort((a, b) => a - b);
-    this.#splits = splitsAtSpaces(definition);
+    this.#cuts = cutsOf(definition);
   }
 
   /**
@@ -116,21 +120,24 @@ export class Tokenizer {
     const output = new Output();
     for (let begin = 0; begin < texts.length; ) {
       throwIfAborted(signal);
-      const rows: Word[][] = [];
+      const rows: Row[] = [];
       const unknown = new Map<string, Word>();
       for (
         let size = 0;
         begin + rows.length < texts.length && rows.length < TEXTS_A_TURN && size < CHARACTERS_A_TURN;
       ) {
         const text = checkText(texts, begin + rows.length);
-        rows.push(this.#lookUp(text, limit, unknown));
+        const row = { text, at: 0, parts: [] };
+        this.#lookUp(row, limit, unknown);
+        rows.push(row);
         size += text.length;
       }
       await (unknown.size > 0 ? this.#learn(unknown) : setImmediate());
-      for (const parts of rows) {
+      for (const row of rows) {
+        await this.#finish(row, limit, signal);
         output.append(before, before.length);
         let left = limit;
-        for (const { ids } of parts) {
+        for (const { ids } of row.parts) {
           output.append(ids!, left);
           left -= ids!.length;
           if (left <= 0) break;
@@ -143,12 +150,18 @@ export class Tokenizer {
     return { tokens: output.finish(), offsets };
   }
 
-  /** The words of a text with their ids, `limit` ids or more if it has them; words without ids yet go to `unknown` too. */
-  #lookUp(text: string, limit: number, unknown: Map<string, Word>): Word[] {
-    const parts: Word[] = [];
+  /**
+   * Goes on with the words of a text: up to `limit` ids, or to a turn's worth of words without ids yet, which go to `unknown`
+   * too.
+   */
+  #lookUp(row: Row, limit: number, unknown: Map<string, Word>): void {
+    const { text, parts } = row;
     let known = 0;
-    for (let begin = 0, at = 0; at <= text.length && known < limit; at++) {
-      if (at < text.length && !(this.#splits && isSpace(text.charCodeAt(at)))) continue;
+    let unlearnt = 0;
+    let begin = row.at;
+    for (let at = begin; at <= text.length && known < limit && unlearnt < CHARACTERS_A_TURN; at++) {
+      const space = at === text.length || this.#cuts.at(text.charCodeAt(at));
+      if (!space && !(at - begin >= LONG_WORD && this.#cuts.before(text.charCodeAt(at)))) continue;
       if (at > begin) {
         const word = text.slice(begin, at);
         let part = this.#words.get(word) ?? unknown.get(word);
@@ -158,16 +171,30 @@ export class Tokenizer {
         }
         parts.push(part);
         known += part.ids?.length ?? 0;
+        if (!part.ids) unlearnt += word.length;
       }
-      begin = at + 1;
+      begin = space ? at + 1 : at;
     }
-    return parts;
+    row.at = begin;
+  }
+
+  /** Looks up what is left of a text that has more words without ids than a turn learns. */
+  async #finish(row: Row, limit: number, signal: AbortSignal | undefined): Promise<void> {
+    const length = () => row.parts.reduce((sum, { ids }) => sum + ids!.length, 0);
+    while (row.at < row.text.length && length() < limit) {
+      throwIfAborted(signal);
+      const unknown = new Map<string, Word>();
+      this.#lookUp(row, limit, unknown);
+      await (unknown.size > 0 ? this.#learn(unknown) : setImmediate());
+    }
   }
 
   /** Asks the library for the ids of words. */
   async #learn(unknown: Map<string, Word>): Promise<void> {
     const texts = [...unknown.keys()].map(wellFormed);
-    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens: false });
+    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens: false }).catch((error: unknown) => {
+      throw new FlesError('ERR_TOKENIZER', `the tokenizer refused a text: ${messageOf(error)}`, { cause: error });
+    });
     let next = 0;
     for (const [text, word] of unknown) {
       word.ids = encodings[next++]!.getIds();
@@ -182,6 +209,13 @@ export class Tokenizer {
 /** A word of a text; the ids are there once it is learnt. */
 interface Word {
   ids?: readonly number[];
+}
+
+/** A text, the words looked up, and where the next one begins. */
+interface Row {
+  readonly text: string;
+  at: number;
+  readonly parts: Word[];
 }
 
 /** Token ids as they come. */
@@ -227,23 +261,4 @@ function wellFormed(text: string): string {
 /** A copy of a part of a text that does not keep the text in memory. */
 function detached(word: string): string {
   return Buffer.from(word, 'utf16le').toString('utf16le');
-}
-
-/**
- * Whether the tokenizer is BERT's own, which takes words apart at these characters whatever stands around them: its normaliser
- * looks at single characters (and at the accents behind them) and no added token holds white space.
- */
-function splitsAtSpaces({ normalizer, pre_tokenizer: split, added_tokens: added }: Vocabulary['definition']): boolean {
-  const steps = isObject(normalizer) && Array.isArray(normalizer.normalizers) ? normalizer.normalizers : [normalizer];
-  return (
-    steps.every((step) => isObject(step) && (step.type === 'BertNormalizer' || step.type === 'Lowercase')) &&
-    isObject(split) &&
-    split.type === 'BertPreTokenizer' &&
-    !((added ?? []) as { content: string }[]).some(({ content }) => /\s/.test(content))
-  );
-}
-
-/** The white space that BERT splits at and JavaScript and Rust agree on; vertical tab and form feed are removed, not split at. */
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9 || code === 10 || code === 13;
 }

@@ -55,10 +55,21 @@ export async function readVocabulary(directory: string): Promise<Vocabulary | un
   definition.truncation = null;
   definition.padding = null;
   definition.post_processor = null;
+  definition.decoder = null;
   definition.normalizer = normalizer(definition.normalizer, settings, await lowersFirst(directory));
+  checkSteps(definition, 'normalizer', path);
+  checkSteps(definition, 'pre_tokenizer', path);
 
   const ids = termIds(definition, path);
-  return { path, terms: termsById(ids, path), definition, special: specialTokens(ids, settings, path) };
+  const vocabulary = { path, terms: termsById(ids, path), definition, special: specialTokens(ids, settings, path) };
+  const { unk_token: unknown } = definition.model as Record<string, unknown>;
+  if (typeof unknown !== 'string' || !ids.has(unknown)) {
+    throw new FlesError(
+      'ERR_TOKENIZER',
+      `${path} has no ${show(unknown)}, the term of words that it does not know; download it again`,
+    );
+  }
+  return vocabulary;
 }
 
 /** Word embeddings that no term has: checkpoints are padded to a multiple of 128 at most. */
@@ -85,6 +96,38 @@ export function checkVocabularySize({ path, terms }: Vocabulary, vocabularySize:
 /** The name of an id that no term has. BERT's own are `[unused0]`, so the two never meet. */
 export function placeholder(id: number): string {
   return `[unused-${id}]`;
+}
+
+/**
+ * The steps of normalisers and of splitters for WordPiece that are handed to the library. Others, which BERTs do not have, it
+ * may answer by ending the process when their settings are bad.
+ */
+const STEPS = {
+  normalizer: {
+    list: 'normalizers',
+    types: ['BertNormalizer', 'Lowercase', 'NFC', 'NFD', 'NFKC', 'NFKD', 'Nmt', 'Strip', 'StripAccents'],
+  },
+  pre_tokenizer: {
+    list: 'pretokenizers',
+    types: ['BertPreTokenizer', 'Whitespace', 'WhitespaceSplit', 'Punctuation', 'Digits'],
+  },
+} as const;
+
+function checkSteps(definition: Record<string, unknown>, part: keyof typeof STEPS, path: string): void {
+  const { list, types } = STEPS[part];
+  const check = (step: unknown, depth: number) => {
+    if (step === null || step === undefined) return;
+    const type = isObject(step) ? step.type : step;
+    if (isObject(step) && type === 'Sequence' && Array.isArray(step[list]) && depth < 8) {
+      for (const inner of step[list]) check(inner, depth + 1);
+    } else if (!(types as readonly unknown[]).includes(type)) {
+      throw new FlesError(
+        'ERR_TOKENIZER',
+        `${path} has the ${part} ${show(type)}, expected one of ${types.join(', ')}, or a Sequence of them`,
+      );
+    }
+  };
+  check(definition[part], 0);
 }
 
 function checkModel(file: JsonFile): Record<string, unknown> {
@@ -174,7 +217,9 @@ function termIds(definition: Record<string, unknown>, path: string): Map<string,
   }
   if (
     !Array.isArray(added) ||
-    !added.every((token) => isObject(token) && typeof token.content === 'string' && isId(token.id))
+    !added.every(
+      (token) => isObject(token) && typeof token.content === 'string' && token.content !== '' && isId(token.id),
+    )
   ) {
     throw new FlesError('ERR_TOKENIZER', `${path} has added_tokens without content or id; download it again`);
   }
@@ -183,9 +228,15 @@ function termIds(definition: Record<string, unknown>, path: string): Map<string,
   return ids;
 }
 
+/** Ids without a term that a small vocabulary may have; a large one as many as it has terms. */
+const MOST_GAPS = 4096;
+
 function termsById(ids: Map<string, number>, path: string): string[] {
   let size = 0;
   for (const id of ids.values()) size = Math.max(size, id + 1);
+  if (size > 2 * ids.size + MOST_GAPS) {
+    throw new FlesError('ERR_TOKENIZER', `${path} gives ${ids.size} terms ids up to ${size - 1}; download it again`);
+  }
   const terms = new Array<string | undefined>(size).fill(undefined);
   for (const [term, id] of ids) {
     if (terms[id] !== undefined) {

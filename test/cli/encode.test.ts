@@ -123,6 +123,9 @@ describe('an interrupted run', () => {
     const refused = await fles(encode(input, '--resume', '--threshold', '0.3'));
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('ERR_RESUME_MISMATCH');
+    const other = await fles(encode(input, '--resume', '--dtype', 'int8'));
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(/ERR_RESUME_MISMATCH .*dtype "float32", now "int8"/);
 
     const resumed = await fles(encode(input, '--resume'));
     expect(resumed.code).toBe(0);

@@ -294,6 +294,20 @@ describe('modes and query kinds', () => {
     const query = await idf.encode(pieces.join(' '), { kind: 'query' });
     expect(query.toObject()).toEqual({ [pieces[0]!]: 2.5, [pieces[1]!]: 0.25 });
     expect((await idf.encode(pieces.join(' '), { kind: 'query', threshold: 0.3 })).nnz).toBe(1);
+    // In float32 a weight of 0.3 is not above 0.3.
+    writeFileSync(join(model, 'idf.json'), JSON.stringify({ [pieces[0]!]: 0.3, [pieces[1]!]: 0.25 }));
+    const equal = await FLES1Encoder.fromPretrained(model, { queryKind: 'idf' });
+    expect((await equal.encode(pieces.join(' '), { kind: 'query', threshold: 0.3 })).nnz).toBe(0);
+    equal.dispose();
+    writeFileSync(
+      join(model, 'config_sentence_transformers.json'),
+      JSON.stringify({ prompts: { query: `${pieces[0]} `, document: '' } }),
+    );
+    const prompted = await FLES1Encoder.fromPretrained(model, { queryKind: 'idf' });
+    expect(Object.keys((await prompted.encode(pieces[1]!, { kind: 'query' })).toObject()).sort()).toEqual(
+      pieces.slice(0, 2).sort(),
+    );
+    prompted.dispose();
     idf.dispose();
   });
 

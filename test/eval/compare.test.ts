@@ -207,6 +207,30 @@ describe('compare', () => {
 });
 
 describe('writeComparison', () => {
+  test('refuses ids that a run cannot hold before anything is computed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fles-'));
+    const data: BeirDataset = {
+      ...dataset(),
+      async *documents() {
+        yield { id: 'doc 1', title: '', text: 'red' };
+      },
+    };
+    const system = wordSystem();
+    const error = await rejected(writeComparison(folder, data, [system], {}));
+    expect(error).toMatchObject({ code: 'ERR_RUN_ID' });
+    expect(system.calls).toEqual([]);
+  });
+
+  test('ends when it is aborted during a search with BM25', async () => {
+    const controller = new AbortController();
+    const data = { ...dataset(), queries: new Map(Array.from({ length: 2000 }, (_, i) => [`q${i}`, 'red'])) };
+    const onProgress: CompareOptions['onProgress'] = ({ phase, done }) => {
+      if (phase === 'search' && done === 1) setImmediate(() => controller.abort());
+    };
+    const results = compare(data, [BM25_SYSTEMS.bm25], { signal: controller.signal, onProgress });
+    await expect(results.next()).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   const systems = [BM25_SYSTEMS.bm25, BM25_SYSTEMS['bm25-multifield'], wordSystem('w'), denseSystem];
   const options = {
     thresholds: [0, 0.15],

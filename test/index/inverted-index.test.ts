@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InvertedIndex, type SearchAlgorithm } from '../../lib/index/inverted-index';
+import { SparseMatrix } from '../../lib/sparse-matrix';
 import { SparseVector } from '../../lib/sparse-vector';
 import { bruteForce, random, type Weights } from './brute-force';
 import { temporaryFolder } from './temporary';
@@ -203,5 +204,21 @@ test('options outside their range are refused', async () => {
     code: 'ERR_OPTION_UNKNOWN',
   });
   expect(await index.search({ sea: 1 }, { k: 2 ** 32 - 1 })).toHaveLength(2);
+  index.close();
+});
+
+test('queries come as a matrix, or any iterable of vectors; what is no vector is refused', async () => {
+  const index = await InvertedIndex.build(fresh(), LIBRARY);
+  const vocabulary = ['sea', 'ship'];
+  const vectors = [0, 1].map((term) => new SparseVector(Uint32Array.of(term), Float32Array.of(1), vocabulary));
+  const expected = await index.searchBatch(vectors, { k: 5 });
+  expect(expected.map((hits) => hits.length)).toEqual([2, 2]);
+  expect(await index.searchBatch(SparseMatrix.fromVectors(vectors, vocabulary), { k: 5 })).toEqual(expected);
+  expect(await index.searchBatch(new Set(vectors), { k: 5 })).toEqual(expected);
+  const refused = { code: 'ERR_ARGUMENT_TYPE' };
+  await expect(index.searchBatch({ sea: 1 } as never, { k: 5 })).rejects.toMatchObject(refused);
+  for (const query of [new Map([['sea', 1]]), ['sea'], new Set(['sea'])]) {
+    await expect(index.search(query as never, { k: 5 })).rejects.toMatchObject(refused);
+  }
   index.close();
 });

@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { IndexDocument } from '../../lib/index/build';
@@ -54,6 +63,58 @@ test('an index replaces the one that stands in its directory, unless overwriting
   (await InvertedIndex.build(`${directory}/`, NEW)).close();
   expect(await idsIn(directory)).toEqual(['new', 'newer']);
   expect(readdirSync(join(folder, 'deep'))).toEqual(['er']);
+});
+
+test('of two builds at once that must not replace an index one is refused', async () => {
+  const directory = join(emptyFolder(), 'index');
+  const builds = [OLD, NEW].map((documents) => InvertedIndex.build(directory, documents, { overwrite: false }));
+  const ends = await Promise.allSettled(builds);
+  const failed = ends.filter((end) => end.status === 'rejected');
+  expect(failed.map(({ reason }) => reason.code)).toEqual(['ERR_INDEX_EXISTS']);
+  for (const end of ends) if (end.status === 'fulfilled') end.value.close();
+  expect(await idsIn(directory)).toEqual(ends[0]!.status === 'fulfilled' ? ['old'] : ['new', 'newer']);
+  expect(readdirSync(directory)).toEqual(['index.fles']);
+});
+
+test('a directory without a name is refused', async () => {
+  await expect(InvertedIndex.build('', NEW)).rejects.toMatchObject({ code: 'ERR_INDEX_DIRECTORY' });
+  await expect(InvertedIndex.open('')).rejects.toMatchObject({ code: 'ERR_INDEX_DIRECTORY' });
+});
+
+test('a build ends when it is aborted, also while a document is waited for', async () => {
+  const folder = emptyFolder();
+  const controller = new AbortController();
+  async function* stalled() {
+    yield OLD[0]!;
+    setTimeout(() => controller.abort(), 10);
+    await new Promise(() => {});
+  }
+  const build = InvertedIndex.build(join(folder, 'index'), stalled(), { signal: controller.signal });
+  await expect(build).rejects.toMatchObject({ name: 'AbortError' });
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test.skipIf(!existsSync('/proc/self/fd'))('a build that fails keeps no file open', async () => {
+  const open = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).includes('postings.scratch');
+      } catch {
+        return false;
+      }
+    });
+  for (let i = 0; i < 5; i++) {
+    await expect(InvertedIndex.build(join(emptyFolder(), 'index'), [...OLD, ...OLD])).rejects.toMatchObject({
+      code: 'ERR_ID_DUPLICATE',
+    });
+  }
+  expect(open()).toEqual([]);
+});
+
+test.skipIf(process.platform === 'win32')('a named pipe in the place of the index is refused', async () => {
+  const folder = emptyFolder();
+  spawnSync('mkfifo', [join(folder, 'index.fles')]);
+  await expect(InvertedIndex.open(folder)).rejects.toMatchObject({ code: 'ERR_FILE_KIND' });
 });
 
 test('an empty directory and a link to a directory are built in', async () => {

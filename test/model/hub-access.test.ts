@@ -28,6 +28,12 @@ describe('access', () => {
     });
   });
 
+  test('with a token that no header may have is refused without repeating it', async () => {
+    const reason = await error(resolveModel('acme/tiny', { token: 'hf_secret\nx' }));
+    expect(reason).toMatchObject({ code: 'ERR_HUB_ACCESS', message: expect.stringContaining('the token for the hub') });
+    expect(String(reason)).not.toContain('hf_secret');
+  });
+
   test('to a private model needs the token, which no message repeats', async () => {
     hub.token = 'hf_right';
     expect(await error(resolveModel('acme/tiny'))).toMatchObject({

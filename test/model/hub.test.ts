@@ -133,13 +133,20 @@ describe('a name', () => {
     expect(hub.seen).toEqual([]);
   });
 
-  test.each(['tiny', './acme', 'a/b/c', '/no/such/folder', '../x/y', 'acme/..', 'acme/a--b', '', 'acme/a b'])(
+  test.each(['tiny model', './acme', 'a/b/c', '/no/such/folder', '../x/y', 'acme/..', 'acme/a--b', '', 'acme/a b'])(
     'that is neither folder nor hub id is refused (%j)',
     async (name) => {
       expect(await error(resolveModel(name))).toMatchObject({ code: 'ERR_MODEL_NAME' });
       expect(hub.seen).toEqual([]);
     },
   );
+
+  test('may have no organisation, as the first models of the hub', async () => {
+    expect(await error(resolveModel('bert-base-uncased', { offline: true }))).toMatchObject({
+      code: 'ERR_HUB_OFFLINE',
+      message: expect.stringContaining('models--bert-base-uncased'),
+    });
+  });
 
   test('of a revision cannot leave the cache', async () => {
     expect(await error(resolveModel('acme/tiny', { revision: '../../x' }))).toMatchObject({ code: 'ERR_MODEL_NAME' });
@@ -266,6 +273,18 @@ describe('a transfer', () => {
       code: 'ERR_HUB_NETWORK',
     });
     expect(hub.fetched).toHaveLength(5);
+  });
+
+  test('that breaks at the same byte every time ends too, where a server knows no ranges', async () => {
+    hub.ignoreRanges = true;
+    hub.breaks.set('model.safetensors', new Array(20).fill(1000));
+    const file = { path: 'model.safetensors', size: weights.length, hash: hub.hash('model.safetensors') };
+    const client = new HubClient(hub.endpoint, undefined, undefined, [1, 1, 1, 1]);
+    const url = client.fileUrl('acme/tiny', hub.commit, file.path);
+    expect(await error(download(client, url, file, join(cache, 'weights'), () => {}))).toMatchObject({
+      code: 'ERR_HUB_NETWORK',
+    });
+    expect(hub.seen.length).toBeLessThan(15);
   });
 
   test('of a new commit that fails leaves the old snapshot in use', async () => {

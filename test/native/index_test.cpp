@@ -61,7 +61,7 @@ class IndexTest : public ::testing::Test {
       }
       builder.append(names, offsets, all_terms, all_weights);
     }
-    builder.finish(destination, kGoOn);
+    builder.finish(destination, true, kGoOn);
     return destination;
   }
 
@@ -218,7 +218,7 @@ TEST_F(IndexTest, CancelledBuildsAndSearchesStop) {
   IndexBuilder builder(work);
   builder.add_terms({"x"});
   builder.append({"a"}, {0, 1}, {0}, {1});
-  EXPECT_EQ(code_of([&] { builder.finish(fresh(), cancelled); }), "ERR_ABORTED");
+  EXPECT_EQ(code_of([&] { builder.finish(fresh(), true, cancelled); }), "ERR_ABORTED");
   const InvertedIndex index(build({{"a", {0}, {1}}}, 1, 4) + "/index.fles");
   const uint32_t term = 0;
   const float weight = 1;

@@ -1,82 +1,15 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { Tokenizer as Library } from 'tokenizers';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type TokenBatch, Tokenizer } from '../../lib/text/tokenizer';
 import { locate, modelNames, readModelFixture } from '../support/fixtures';
-
-const scratch = mkdtempSync(join(tmpdir(), 'fles-tokenizer-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-const TERMS = [
-  '[PAD]',
-  '[UNK]',
-  '[CLS]',
-  '[SEP]',
-  '[MASK]',
-  'the',
-  'cat',
-  '##s',
-  'CAT',
-  'é',
-  'e',
-  '中',
-  '文',
-  '中文',
-  '!',
-  '7',
-  'a',
-];
-
-/** A folder with the given files; objects are written as JSON. */
-function folder(files: Record<string, unknown>): string {
-  const directory = mkdtempSync(join(scratch, 'folder-'));
-  for (const [name, content] of Object.entries(files)) {
-    writeFileSync(join(directory, name), typeof content === 'string' ? content : JSON.stringify(content));
-  }
-  return directory;
-}
+import { folder, jsonTokenizer, TERMS, withTerm } from './tokenizer-files';
 
 const vocabFolder = (settings: object = {}, terms = TERMS) =>
   folder({ 'vocab.txt': `${terms.join('\n')}\n`, 'tokenizer_config.json': settings });
-
-function jsonTokenizer(changes: object = {}) {
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: TERMS.slice(0, 5).map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: {
-      type: 'BertNormalizer',
-      clean_text: true,
-      handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase: true,
-    },
-    pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
-    decoder: null,
-    model: {
-      type: 'WordPiece',
-      unk_token: '[UNK]',
-      continuing_subword_prefix: '##',
-      max_input_chars_per_word: 100,
-      vocab: Object.fromEntries(TERMS.map((term, id) => [term, id])),
-    },
-    ...changes,
-  };
-}
 
 function rows({ tokens, offsets }: TokenBatch): number[][] {
   return Array.from({ length: offsets.length - 1 }, (_, i) => [...tokens.subarray(offsets[i], offsets[i + 1])]);
@@ -256,12 +189,7 @@ describe('encodeBatch', () => {
   });
 
   test.each([
-    [
-      'another pre-tokenizer',
-      { pre_tokenizer: { type: 'Split', pattern: { String: 'z' }, behavior: 'Removed', invert: false } },
-      'the cat',
-      ['[UNK]'],
-    ],
+    ['another pre-tokenizer', { pre_tokenizer: { type: 'Punctuation', behavior: 'Isolated' } }, 'the cat', ['[UNK]']],
     [
       'an added token with a space',
       {
@@ -401,7 +329,32 @@ describe('load', () => {
     [
       'a pre-tokenizer that does not exist',
       { 'tokenizer.json': jsonTokenizer({ pre_tokenizer: { type: 'Nothing' } }) },
+      /the pre_tokenizer "Nothing", expected one of BertPreTokenizer/,
+    ],
+    [
+      'a pre-tokenizer that would end the process',
+      {
+        'tokenizer.json': jsonTokenizer({
+          pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'FixedLength', length: 0 }] },
+        }),
+      },
+      /the pre_tokenizer "FixedLength"/,
+    ],
+    [
+      'a normalizer that would end the process',
+      { 'tokenizer.json': jsonTokenizer({ normalizer: { type: 'Precompiled', precompiled_charsmap: '' } }) },
+      /the normalizer "Precompiled"/,
+    ],
+    [
+      'a normalizer with settings of another form',
+      { 'tokenizer.json': jsonTokenizer({ normalizer: { type: 'Strip', strip_left: 1 } }) },
       /cannot be loaded/,
+    ],
+    ['a vocabulary without [UNK]', { 'vocab.txt': '[PAD]\n[CLS]\n[SEP]\na\n' }, /no "\[UNK\]"/],
+    [
+      'an id far beyond all others',
+      { 'vocab.txt': '[PAD]\n', 'tokenizer.json': withTerm('far', 8_000_000) },
+      /ids up to 8000000/,
     ],
   ])('%s is refused', async (_, files, message) => {
     await expect(Tokenizer.load(folder(files))).rejects.toMatchObject({

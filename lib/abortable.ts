@@ -1,0 +1,44 @@
+/**
+ * What a source yields, until the signal aborts: then it ends with the signal's reason, also while the source is waiting for
+ * something. Closes the source when the consumer stops early.
+ */
+export async function* abortable<T>(
+  source: Iterable<T> | AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  signal?.throwIfAborted();
+  if (signal === undefined || !(Symbol.asyncIterator in source)) {
+    for await (const value of source) {
+      signal?.throwIfAborted();
+      yield value;
+    }
+    return;
+  }
+  const iterator = source[Symbol.asyncIterator]();
+  let abort = () => {};
+  const onAbort = () => abort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let ended = false;
+  try {
+    for (;;) {
+      // Not Promise.race: every race would stay registered with the abortion for as long as the source lasts.
+      const result = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        abort = () => reject(signal.reason);
+        if (signal.aborted) return abort();
+        iterator.next().then(resolve, (error) => {
+          ended = true;
+          reject(error);
+        });
+      });
+      if (result.done) {
+        ended = true;
+        return;
+      }
+      yield result.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // A source that is waiting for something cannot be closed before it comes, so this is not awaited.
+    if (!ended) Promise.resolve(iterator.return?.()).catch(() => {});
+  }
+}

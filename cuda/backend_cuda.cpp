@@ -33,14 +33,24 @@ PackedMatrix* create_packed(void* self, int N, int K, DataType type) {
   return new PackedMatrix{N, K, type, device_of(self).allocate(operand_bytes(type, N, K))};
 }
 
+bool on_device(const void* memory) {
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, memory), "asking where memory is");
+  return attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+}
+
 void pack_rows(void* self, PackedMatrix* matrix, const float* rows, int first, int count) {
   if (count == 0 || matrix->K == 0) return;
   const Op op(self, "packing weights");
   const size_t values = static_cast<size_t>(count) * matrix->K;
-  // The rows may be on either side.
   auto* copy = op.scratch<float>(values);
-  check(cudaMemcpyAsync(copy, rows, values * sizeof(float), cudaMemcpyDefault, op.device().stream()),
-        "packing weights");
+  // The rows may be on either side. Those of the host are the caller's again when this returns.
+  if (on_device(rows)) {
+    check(cudaMemcpyAsync(copy, rows, values * sizeof(float), cudaMemcpyDeviceToDevice, op.device().stream()),
+          "packing weights");
+  } else {
+    op.device().upload(copy, rows, values * sizeof(float));
+  }
   convert_rows(op, matrix->type, copy, first, count, matrix->K, matrix->data, matrix->N);
 }
 
@@ -61,7 +71,9 @@ void require_device(int index) {
   const cudaError_t error = cudaGetDeviceCount(&devices);
   (void)cudaGetLastError();
   if (error != cudaSuccess) {
-    fail("ERR_DEVICE_UNAVAILABLE", "no CUDA device: %s (%s)", cudaGetErrorString(error), cudaGetErrorName(error));
+    fail("ERR_DEVICE_UNAVAILABLE",
+         "no CUDA device: %s (%s); nvidia-smi shows devices and driver, which must be as new as CUDA %d.%d",
+         cudaGetErrorString(error), cudaGetErrorName(error), CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   }
   if (index < 0 || index >= devices) {
     fail("ERR_DEVICE_UNAVAILABLE", "CUDA device %d was asked for, expected 0..%d (CUDA_VISIBLE_DEVICES may hide some)",
@@ -69,10 +81,25 @@ void require_device(int index) {
   }
 }
 
-uint64_t memory_of(int index) {
+cudaDeviceProp properties_of(int index) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, index), "describing a device");
-  return properties.totalGlobalMem;
+  return properties;
+}
+
+// What the device must be to run the kernels, and what they need beside it.
+void require_usable(int index) {
+  require_device(index);
+  const cudaDeviceProp properties = properties_of(index);
+  if (properties.major < 8) {
+    fail("ERR_DEVICE_UNAVAILABLE",
+         "CUDA device %d, %s, has the compute capability %d.%d, expected 8.0 or more (A100, H100 and later); use "
+         "another "
+         "device, or device cpu",
+         index, properties.name, properties.major, properties.minor);
+  }
+  const char* reason = nullptr;
+  if (cublas::library(&reason) == nullptr) fail("ERR_DEVICE_UNAVAILABLE", "%s", reason);
 }
 
 const Backend* open(int index) {
@@ -81,7 +108,7 @@ const Backend* open(int index) {
   const std::scoped_lock held(lock);
   const auto known = instances->find(index);
   if (known != instances->end()) return &known->second.table;
-  require_device(index);
+  require_usable(index);
   auto device = std::make_unique<Device>(index);
   Instance& instance = (*instances)[index];
   instance.device = std::move(device);
@@ -101,7 +128,7 @@ const Backend* open(int index) {
                            .pack_rows = pack_rows,
                            .release_packed = release_packed,
                            .rows_at_once = kRowsAtOnce,
-                           .memory = memory_of(index),
+                           .memory = properties_of(index).totalGlobalMem,
                            .queues = true,
                            .screens = false
 #define FLES_OP(op, Arguments) , .op = op
@@ -112,7 +139,7 @@ const Backend* open(int index) {
 }
 
 int count_devices() {
-  require_device(0);
+  require_usable(0);
   int devices = 0;
   check(cudaGetDeviceCount(&devices), "counting devices");
   return devices;
@@ -120,8 +147,7 @@ int count_devices() {
 
 std::string describe(int index) {
   require_device(index);
-  cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, index), "describing a device");
+  const cudaDeviceProp properties = properties_of(index);
   return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
          std::to_string(properties.minor) + ", " + std::to_string(properties.totalGlobalMem >> 20) + " MiB";
 }

@@ -11,7 +11,14 @@ enum Operation : int { kPlain = 0, kTransposed = 1 };
 enum Compute : int { kCompute32F = 68, kCompute32I = 72, kComputeTf32 = 77 };
 enum Algorithm : int { kDefault = -1 };
 enum Type : int { kFloat32 = 0, kInt8 = 3, kInt32 = 10, kBfloat16 = 14 };  // of cudaDataType
-enum Status : int { kSuccess = 0, kNotInitialized = 1, kInvalidValue = 7, kExecutionFailed = 13, kNotSupported = 15 };
+enum Status : int {
+  kSuccess = 0,
+  kNotInitialized = 1,
+  kAllocationFailed = 3,
+  kInvalidValue = 7,
+  kExecutionFailed = 13,
+  kNotSupported = 15
+};
 
 struct Library {
   int (*create)(Handle*);

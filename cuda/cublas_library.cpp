@@ -17,6 +17,7 @@ static_assert(int{cublas::kPlain} == CUBLAS_OP_N && int{cublas::kTransposed} == 
               int{cublas::kComputeTf32} == CUBLAS_COMPUTE_32F_FAST_TF32 &&
               int{cublas::kDefault} == CUBLAS_GEMM_DEFAULT && int{cublas::kSuccess} == CUBLAS_STATUS_SUCCESS &&
               int{cublas::kNotInitialized} == CUBLAS_STATUS_NOT_INITIALIZED &&
+              int{cublas::kAllocationFailed} == CUBLAS_STATUS_ALLOC_FAILED &&
               int{cublas::kInvalidValue} == CUBLAS_STATUS_INVALID_VALUE &&
               int{cublas::kExecutionFailed} == CUBLAS_STATUS_EXECUTION_FAILED &&
               int{cublas::kNotSupported} == CUBLAS_STATUS_NOT_SUPPORTED);

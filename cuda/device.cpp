@@ -18,11 +18,21 @@ bool tf32_wanted() {
   fail("ERR_OPTION_VALUE", "FLES_TF32 is \"%s\", expected 0 (float32 products are exact) or 1 (they use TF32)", value);
 }
 
+// What is free is not known where the device cannot be asked.
+[[noreturn]] void fail_memory(const char* what) {
+  size_t free = 0, total = 0;
+  (void)cudaMemGetInfo(&free, &total);
+  (void)cudaGetLastError();
+  fail("ERR_OUT_OF_MEMORY",
+       "%s: the CUDA device has %zu of %zu bytes free; use a smaller batch or model, or end what else uses it", what,
+       free, total);
+}
+
 void check_blas(int status, const char* what) {
-  if (status != cublas::kSuccess) {
-    fail("ERR_CUDA", "%s: cuBLAS returned status %d, expected 0; its list of cublasStatus_t says what it means", what,
-         status);
-  }
+  if (status == cublas::kSuccess) return;
+  if (status == cublas::kAllocationFailed) fail_memory(what);
+  fail("ERR_CUDA", "%s: cuBLAS returned status %d, expected 0; its list of cublasStatus_t says what it means", what,
+       status);
 }
 
 const cublas::Library& blas() {
@@ -37,6 +47,7 @@ const cublas::Library& blas() {
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
   (void)cudaGetLastError();  // an error that is not sticky has been told of
+  if (error == cudaErrorMemoryAllocation) fail_memory(what);
   fail("ERR_CUDA", "%s: %s (%s); an earlier op of the same device may be the cause: CUDA_LAUNCH_BLOCKING=1 tells which",
        what, cudaGetErrorName(error), cudaGetErrorString(error));
 }
@@ -58,6 +69,15 @@ Device::Device(int index) : index_(index), tf32_(tf32_wanted()) {
 }
 
 void Device::make_current() const { check(cudaSetDevice(index_), "choosing a device"); }
+
+void Device::require_shared(const char* op, size_t bytes) const {
+  int most = 0;
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, index_), "asking for a limit");
+  if (bytes <= static_cast<size_t>(most)) return;
+  fail("ERR_DEVICE_LIMIT",
+       "%s takes %zu bytes of shared memory a block, CUDA device %d has %d; use an A100 or H100, or device cpu", op,
+       bytes, index_, most);
+}
 
 cudaEvent_t Device::create_event() const {
   make_current();

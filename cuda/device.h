@@ -33,6 +33,8 @@ class Device {
   cudaStream_t stream() const { return stream_; }
   bool tf32() const { return tf32_; }  // whether float32 products may round their operands to TF32
   void make_current() const;           // of the calling thread
+  // ERR_DEVICE_LIMIT where a block cannot have so much shared memory.
+  void require_shared(const char* op, size_t bytes) const;
 
   void* allocate(size_t bytes);
   void release(void* memory);
@@ -125,7 +127,8 @@ class Op {
  public:
   Op(void* self, const char* name) : device_(device_of(self)), name_(name), held_(device_.one_op_) {
     device_.make_current();
-    if (device_.depth_++ == 0) device_.reset_scratch();
+    if (device_.depth_ == 0) device_.reset_scratch();  // which may throw
+    ++device_.depth_;
   }
   ~Op() { --device_.depth_; }
   Op(const Op&) = delete;
@@ -133,11 +136,12 @@ class Op {
 
   Device& device() const { return device_; }
 
-  // ERR_CUDA. `shared`: bytes of dynamic shared memory.
+  // ERR_CUDA, ERR_DEVICE_LIMIT. `shared`: bytes of dynamic shared memory.
   template <class... P, class... A>
   void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&... args) const {
     constexpr size_t kWithoutAsking = 48 * 1024;
     if (shared > kWithoutAsking) {
+      device_.require_shared(name_, shared);
       check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                  static_cast<int>(shared)),
             name_);

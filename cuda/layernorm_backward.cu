@@ -23,7 +23,7 @@ __global__ void layernorm_gradients(LayernormBackward a, float* d_gammas, float*
     const RowMoments moments = row_moments(in, a.C, a.eps);
     float sum = 0, products = 0;
     for (int c = lane; c < a.C; c += 32) {
-      const float g = d_out[c] * a.gamma[c];
+      const float g = __fmul_rn(d_out[c], a.gamma[c]);
       sum += g;
       products += g * ((in[c] - moments.mean) * moments.scale);
     }
@@ -41,7 +41,8 @@ __global__ void layernorm_gradients(LayernormBackward a, float* d_gammas, float*
       const float d = a.d_out[at], x = (a.in[at] - row.moments.mean) * row.moments.scale;
       d_gamma += d * x;
       d_beta += d;
-      a.d_in[at] = (d * gamma - row.mean_g - x * row.mean_gx) * row.moments.scale;
+      // Rounded as the terms of the mean are, so that they cancel where there is one.
+      a.d_in[at] = (__fmul_rn(d, gamma) - row.mean_g - x * row.mean_gx) * row.moments.scale;
     }
     d_gammas[size_t{blockIdx.x} * a.C + c] = d_gamma;
     d_betas[size_t{blockIdx.x} * a.C + c] = d_beta;

@@ -1,8 +1,9 @@
-// Builds the library of the CUDA backend: with nvcc for real devices, into build/Release beside the addon, where it is
-// found; with --emulated for the CPU, which needs no CUDA, into build-cuda-emulated, for the tests.
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+// Builds the library of the CUDA backend: with nvcc for real devices, and puts it beside the addon that is in use, where it
+// is found; with --emulated for the CPU, which needs no CUDA, into build-cuda-emulated, for the tests.
+import { copyFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fail, requireCompiler, requireTool, root, run } from './tools.mjs';
 
 const emulated = process.argv.includes('--emulated');
@@ -17,7 +18,7 @@ function configure() {
 }
 
 requireCompiler();
-if (!existsSync(join(root, folder, 'CMakeCache.txt')) && configure() !== 0) {
+if (configure() !== 0) {
   fail('ERR_BUILD the build of the CUDA backend was not configured; the messages above say why');
 }
 const jobs = String(Math.max(1, availableParallelism()));
@@ -25,6 +26,7 @@ if (run('cmake', ['--build', folder, '--parallel', jobs]) !== 0) {
   fail('ERR_BUILD the CUDA backend did not compile; the messages above say why');
 }
 if (!emulated) {
-  mkdirSync(join(root, 'build/Release'), { recursive: true });
-  copyFileSync(join(root, folder, 'fles-cuda.so'), join(root, 'build/Release/fles-cuda.so'));
+  // A prebuilt one, or build/Release.
+  const beside = dirname(createRequire(import.meta.url)('node-gyp-build').resolve(root));
+  copyFileSync(join(root, folder, 'fles-cuda.so'), join(beside, 'fles-cuda.so'));
 }

@@ -75,6 +75,9 @@ Configuration read() {
   int64_t devices = 1, abort = 0;
   read_number("FLES_EMULATE_DEVICES", 0, 16, devices);
   made.devices = static_cast<int>(devices);
+  int64_t capability = made.capability;
+  read_number("FLES_EMULATE_CAPABILITY", 50, 120, capability);
+  made.capability = static_cast<int>(capability);
   read_number("FLES_EMULATE_ABORT", 0, 1, abort);
   made.abort = abort != 0;
   made.log = variable("FLES_EMULATE_LOG");

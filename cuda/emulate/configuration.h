@@ -15,6 +15,7 @@ struct Configuration {
   uint64_t stream_seed = 1;
   int64_t fail_allocation = 0;  // 0: none
   int devices = 1;
+  int capability = 80;  // 10 times the compute capability
   bool abort = false;
   std::string log;  // path of a file; empty: none
 };

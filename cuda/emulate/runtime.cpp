@@ -99,7 +99,7 @@ cudaError_t launch(const Call& call, cudaStream_t handle, const void* const* poi
   }
   ++launch_state().count;
   log("launch");
-  const size_t shared_limit = asked ? kSharedBytesOptIn : kSharedBytes;
+  const size_t shared_limit = asked ? shared_bytes_opt_in() : kSharedBytes;
   enqueue(*stream, [call, shared_limit, arguments] { run_kernel(call, shared_limit); });
   return failed(lasting_error());
 }
@@ -147,10 +147,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::strncpy(properties->name, "emulated device", sizeof properties->name - 1);
   properties->totalGlobalMem = emulate::kDeviceBytes;
   properties->sharedMemPerBlock = emulate::kSharedBytes;
-  properties->sharedMemPerBlockOptin = emulate::kSharedBytesOptIn;
-  properties->sharedMemPerMultiprocessor = emulate::kSharedBytesOptIn + 1024;
-  properties->major = 8;
-  properties->minor = 0;
+  const int capability = emulate::configuration().capability;
+  properties->sharedMemPerBlockOptin = emulate::shared_bytes_opt_in();
+  properties->sharedMemPerMultiprocessor = properties->sharedMemPerBlockOptin + 1024;
+  properties->major = capability / 10;
+  properties->minor = capability % 10;
   properties->multiProcessorCount = emulate::kMultiprocessors;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = emulate::kMaxBlockThreads;
@@ -209,6 +210,16 @@ cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
   return allocate_kind(memory, bytes, MemoryKind::kPinned);
 }
 cudaError_t cudaFreeHost(void* memory) { return release_kind(memory, MemoryKind::kPinned); }
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* memory) {
+  const Held held(host_lock());
+  *attributes = {};
+  const emulate::Allocation* allocation = emulate::allocation_of(memory, 0);
+  if (allocation == nullptr) return cudaSuccess;
+  attributes->device = allocation->device;
+  attributes->type = allocation->kind == MemoryKind::kDevice ? cudaMemoryTypeDevice : cudaMemoryTypeHost;
+  return cudaSuccess;
+}
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const Held held(host_lock());
@@ -295,7 +306,7 @@ cudaError_t cudaMemset(void* memory, int value, size_t bytes) { return cudaMemse
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   const Held held(host_lock());
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-  if (value < 0 || static_cast<size_t>(value) > emulate::kSharedBytesOptIn) return failed(cudaErrorInvalidValue);
+  if (value < 0 || static_cast<size_t>(value) > emulate::shared_bytes_opt_in()) return failed(cudaErrorInvalidValue);
   emulate::launch_state().dynamic_shared[kernel] = static_cast<size_t>(value);
   return cudaSuccess;
 }

@@ -8,9 +8,22 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "emulate/configuration.h"
 #include "emulate/sanitizers.h"
 
 namespace emulate {
+
+size_t shared_bytes_opt_in() {
+  switch (configuration().capability) {
+    case 80:
+    case 87:
+    case 90:
+    case 100:
+      return kSharedBytesOptIn;
+    default:
+      return configuration().capability < 80 ? size_t{64} << 10 : size_t{99} << 10;
+  }
+}
 
 SharedMemory::SharedMemory() {
   void* memory = mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -79,7 +79,8 @@ describe.each(modelNames.flatMap((name) => backends.map((device) => [name, devic
       test('a text without tokens has an empty vector, alone and among others', async () => {
         for (const text of ['', ' \t\n']) expect((await encoder.encode(text)).nnz).toBe(0);
         const matrix = await encoder.encodeBatch(['', texts[0]!, ' '], { maxLength });
-        expect([...matrix].map(entries)).toEqual([[], entries(vectors[0]!), []]);
+        expect([...matrix].map(({ nnz }) => nnz)).toEqual([0, vectors[0]!.nnz, 0]);
+        if (rowsStandAlone(device)) expect(entries(matrix.row(1))).toEqual(entries(vectors[0]!));
       });
 
       test.skipIf(!rowsStandAlone(device))('each text alone equals the same text in a batch bit for bit', async () => {

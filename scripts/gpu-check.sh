@@ -69,6 +69,12 @@ suite() {
   FLES_CUDA_LIBRARY="$PWD/$build/$library" FLES_TF32=0 CUDA_VISIBLE_DEVICES="$physical" npx vitest run test/ops \
     test/cuda/training.test.ts test/cuda/tf32.test.ts test/train/gradients.test.ts test/encode/parity.test.ts -t cuda --reporter=default --reporter=json \
     --outputFile.json="$results/suite.json"
+  local status=$?
+  node -e 'const { numPassedTests: passed, numFailedTests: failed, testResults } = require(process.argv[1]);
+    const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
+    const failures = tests.filter(({ status }) => status === "failed").map(({ fullName }) => fullName);
+    console.log(JSON.stringify({ passed, failed, failures }));' "$results/suite.json" >"$results/suite" || rm -f "$results/suite"
+  return $status
 }
 
 benchmark() {
@@ -99,7 +105,7 @@ gpu=$(command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_ver
   printf '{"command": "scripts/gpu-check.sh", "date": "%s", "commit": "%s", "gpu": "%s", "emulated": %s,\n "predictions": "%s",\n "steps": [%s]' \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(git rev-parse HEAD 2>/dev/null || true)" "$gpu" \
     "$([ "$emulated" = ON ] && echo true || echo false)" "$predictions" "$(cat "$results/steps")"
-  for name in exact tf32 benchmark times; do
+  for name in exact tf32 suite benchmark times; do
     [ -s "$results/$name" ] && printf ',\n "%s": %s' "$name" "$(cat "$results/$name")"
   done
   printf '}\n'

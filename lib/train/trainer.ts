@@ -180,10 +180,12 @@ function checkAgainstModel({ clfr, text, task, network }: TrainConfig, spec: Mod
 
 /**
  * Memory that the activations of a micro-batch may take where the configuration leaves its size open, and the most tokens
- * that it may have: on the host, and on a device, of whose memory it may be this share.
+ * that it may have: on the host, and on a device, of whose memory it may be this share of what the weights leave.
  */
 const HOST = { bytes: 2e9, tokens: 16_384 };
 const DEVICE = { share: 0.5, tokens: 131_072 };
+/** Of a parameter: itself, its gradient and Adam's moments. */
+const STATE_BYTES = 16;
 
 function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonly number[]): Promise<NativeTrainer> {
   const { network, batch } = config;
@@ -193,7 +195,12 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
   const [C, I] = [hiddenSize, intermediateSize];
   const tokenBytes = 4 * (layers * C + Math.max(1, keptLayers) * (5 * C + I) + 9 * C + 2 * Math.max(I, 3 * C));
   const memory = native.deviceMemory(network.device);
-  const most = memory > 0 ? { bytes: DEVICE.share * memory, tokens: DEVICE.tokens } : HOST;
+  const parameters = spec.tensors.reduce(
+    (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+  const left = Math.max(0, memory - STATE_BYTES * parameters);
+  const most = memory > 0 ? { bytes: DEVICE.share * left, tokens: DEVICE.tokens } : HOST;
   const automatic = Math.min(most.tokens, Math.max(256, Math.floor(most.bytes / tokenBytes)));
   return native.NativeTrainer.create(
     {

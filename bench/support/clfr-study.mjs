@@ -43,11 +43,11 @@ export const RUNS = {
   },
   'pi-bfloat16': { label: 'pi, bfloat16', settings: { 'clfr.law': 'pi', 'network.dtype': 'bfloat16' } },
   minilm: {
-    label: 'minilm-l6-h384, pi, 900 steps of 32',
+    label: 'minilm-l6-h384, pi, 600 steps of 32',
     head: 'minilm-mlm',
     settings: {
       model: 'minilm-mlm',
-      steps: 900,
+      steps: 600,
       'batch.queries': 32,
       'optimizer.rate': 2e-4,
       'network.startTerms': 400,

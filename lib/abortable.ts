@@ -25,7 +25,7 @@ export async function* abortable<T>(
       const result = await new Promise<IteratorResult<T>>((resolve, reject) => {
         abort = () => reject(signal.reason);
         if (signal.aborted) return abort();
-        iterator.next().then(resolve, (error) => {
+        Promise.resolve(iterator.next()).then(resolve, (error: unknown) => {
           ended = true;
           reject(error);
         });

@@ -84,8 +84,13 @@ export async function resolveModel(dirOrHubId: string, options: ResolveOptions =
   try {
     return await fetchModel(name, revision, model, options);
   } catch (error) {
-    if (cached && error instanceof FlesError && /^ERR_HUB_(NETWORK|BUSY)$/.test(error.code)) return cached;
-    throw error;
+    if (!(error instanceof FlesError)) throw error;
+    if (cached && /^ERR_HUB_(NETWORK|BUSY)$/.test(error.code)) return cached;
+    // It may be the name of a folder that was mistyped.
+    const { code, message } = error;
+    throw name.includes('/')
+      ? error
+      : new FlesError(code, `${message}; nor is there a folder ${name}`, { cause: error });
   }
 }
 

@@ -97,7 +97,7 @@ describe('bad usage ends with code 2 and a sentence', () => {
 });
 
 test('--debug adds the stack of an error', async () => {
-  const args = ['encode', '--model', 'nowhere', '--input', library, '--output', '-'];
+  const args = ['encode', '--model', './nowhere', '--input', library, '--output', '-'];
   const [plain, debug] = await Promise.all([fles(args), fles([...args, '--debug'])]);
   expect(plain.stderr).toMatch(/^error: ERR_MODEL_NAME [^\n]+\n$/);
   expect(debug.stderr).toMatch(/^error: ERR_MODEL_NAME [^\n]+\nFlesError: [^\n]+\n {4}at /);

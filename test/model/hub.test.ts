@@ -146,6 +146,10 @@ describe('a name', () => {
       code: 'ERR_HUB_OFFLINE',
       message: expect.stringContaining('models--bert-base-uncased'),
     });
+    expect(await error(resolveModel('mistyped'))).toMatchObject({
+      code: 'ERR_HUB_NOT_FOUND',
+      message: expect.stringMatching(/nor is there a folder mistyped$/),
+    });
   });
 
   test('of a revision cannot leave the cache', async () => {

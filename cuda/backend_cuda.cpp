@@ -93,9 +93,8 @@ void require_usable(int index) {
   const cudaDeviceProp properties = properties_of(index);
   if (properties.major < 8) {
     fail("ERR_DEVICE_UNAVAILABLE",
-         "CUDA device %d, %s, has the compute capability %d.%d, expected 8.0 or more (A100, H100 and later); use "
-         "another "
-         "device, or device cpu",
+         "CUDA device %d, %s, has the compute capability %d.%d, expected 8.0 or more (A100, H100 and later); "
+         "use another one, or device cpu",
          index, properties.name, properties.major, properties.minor);
   }
   const char* reason = nullptr;

@@ -82,7 +82,7 @@ export class Trainer {
   async #run(output: string, options: TrainOptions): Promise<TrainResult> {
     const { config } = this;
     const { signal, onProgress } = options;
-    if (!options.resume) await checkFresh(output);
+    if (!options.resume) await checkFresh(output, TAKEN);
     const directory = await resolveModel(config.model, { signal, onProgress });
     const spec = await readModel(directory, config.task === 'retrieval' ? { mode: config.network.mode } : {});
     checkAgainstModel(config, spec, output);
@@ -96,6 +96,7 @@ export class Trainer {
       ? await loadCheckpoint<RunContent>(join(output, CHECKPOINTS), (error) => notes.push(error.message))
       : undefined;
     if (checkpoint) checkSameRun(config, checkpoint.content.config, output);
+    else if (options.resume) await checkFresh(output, MODEL_FILES);
     const context = { config, spec, tokenizer, signal, state: checkpoint?.content.task };
     const task: Task = config.task === 'mlm' ? await MlmTask.open(context) : await RetrievalTask.open(context);
     let trainer: NativeTrainer | undefined;
@@ -125,14 +126,14 @@ export class Trainer {
   }
 }
 
-/** Files of a model, and those that a run has from its beginning. */
+/** Files of a model, and those with the ones that a run has from its beginning. */
 const MODEL_FILES = /^(config\.json|modules\.json|.*\.safetensors(\.index\.json)?)$/;
-const RUN_FILES = /^(checkpoints|metrics\.jsonl|train-config\.json)$/;
+const TAKEN = new RegExp(`${MODEL_FILES.source}|^(checkpoints|metrics\\.jsonl|train-config\\.json)$`);
 
 /** Refuses a folder that holds a model or a run already. */
-async function checkFresh(output: string): Promise<void> {
+async function checkFresh(output: string, files: RegExp): Promise<void> {
   const names = await readdir(output);
-  const taken = names.find((name) => MODEL_FILES.test(name) || RUN_FILES.test(name));
+  const taken = names.find((name) => files.test(name));
   if (taken !== undefined) {
     throw new FlesError(
       'ERR_OUTPUT_EXISTS',

@@ -101,6 +101,14 @@ test('masked language modelling does not go on with other texts', async () => {
   await expect(new Trainer(config).run({ resume: true })).rejects.toMatchObject({ code: 'ERR_RESUME_MISMATCH' });
 });
 
+test('a model that no run has made is not written over, with resume either', async () => {
+  const folder = join(tiny.folder, 'other');
+  await mkdir(folder);
+  await writeFile(join(folder, 'model.safetensors'), '');
+  const run = new Trainer(tiny.config('other')).run({ resume: true });
+  await expect(run).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+});
+
 describe('without resume', () => {
   test.each(['metrics.jsonl', 'config.json', 'model.safetensors.index.json'])(
     '%s is not written over',

@@ -1,14 +1,10 @@
 import type { NativeTrainer } from '../native';
-import type { TokenBatch } from '../text/tokenizer';
+import type { Tokenizer } from '../text/tokenizer';
 import type { DocumentPool } from './data';
 import { Permutation } from './data/permutation';
 
 /** Documents whose terms are counted. */
 const SAMPLE = 64;
-
-interface Tokenizer {
-  encodeBatch(texts: readonly string[], options?: { maxLength?: number; signal?: AbortSignal }): Promise<TokenBatch>;
-}
 
 /**
  * Lowers the bias of all terms by one number, so that documents have `terms` on the mean; a model that has no more is left as it
@@ -21,7 +17,7 @@ interface Tokenizer {
 export async function lowerToTerms(
   trainer: NativeTrainer,
   pool: DocumentPool,
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, 'encodeBatch'>,
   options: { terms: number; maxLength: number; seed: number; signal?: AbortSignal },
 ): Promise<string> {
   const { terms, maxLength, seed, signal } = options;

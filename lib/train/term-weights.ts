@@ -1,4 +1,4 @@
-import type { TokenBatch } from '../text/tokenizer';
+import type { Tokenizer } from '../text/tokenizer';
 import type { DocumentPool } from './data';
 import { Permutation } from './data/permutation';
 
@@ -6,17 +6,13 @@ import { Permutation } from './data/permutation';
 const IDF_SAMPLE = 100_000;
 const DOCUMENTS_AT_ONCE = 256;
 
-interface Tokenizer {
-  encodeBatch(texts: readonly string[], options?: { maxLength?: number; signal?: AbortSignal }): Promise<TokenBatch>;
-}
-
 /**
  * (V) the IDF of each term, `ln(1 + (N - n + 0.5) / (n + 0.5))` with n of N documents that have it among their tokens, for IDF-aware
  * FLOPS (Geng et al. 2024, arXiv:2411.04403). Of a large pool a sample is read.
  */
 export async function idfWeights(
   pool: DocumentPool,
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, 'encodeBatch'>,
   vocabularySize: number,
   options: { maxLength: number; seed: number; signal?: AbortSignal },
 ): Promise<Float32Array> {

@@ -15,7 +15,8 @@ export interface Cuts {
  */
 export function cutsOf({ normalizer, pre_tokenizer: split, added_tokens }: Vocabulary['definition']): Cuts {
   const steps = isObject(normalizer) && Array.isArray(normalizer.normalizers) ? normalizer.normalizers : [normalizer];
-  const added = ((added_tokens ?? []) as { content: string }[]).map(({ content }) => content);
+  const tokens = (added_tokens ?? []) as { content: string; single_word?: boolean }[];
+  const added = tokens.map(({ content }) => content);
   if (
     !steps.every((step) => isObject(step) && (step.type === 'BertNormalizer' || step.type === 'Lowercase')) ||
     !isObject(split) ||
@@ -24,8 +25,12 @@ export function cutsOf({ normalizer, pre_tokenizer: split, added_tokens }: Vocab
   ) {
     return { at: () => false, before: () => false };
   }
-  // The first character of an added token is fine: the whole of it comes behind the cut.
-  const within = new Set(added.flatMap((content) => [...content.slice(1)].map((character) => character.charCodeAt(0))));
+  // The first character of an added token is fine, the whole of it comes behind the cut, unless what stands before it matters.
+  const within = new Set(
+    tokens.flatMap(({ content, single_word: alone }) =>
+      [...content.slice(alone ? 0 : 1)].map((character) => character.charCodeAt(0)),
+    ),
+  );
   const spaced =
     steps.some((step) => step.handle_chinese_chars === true) && added.every((content) => !isHan.test(content));
   return {

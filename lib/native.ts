@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { FlesError, messageOf } from './errors';
-import type { NetworkConfig, Pooling, TensorPlace } from './model/spec';
+import type { DensePooling, NetworkConfig, Pooling, TensorPlace } from './model/spec';
 
 /** What the addon exports. Each is described by a comment `// name(args): type` beside its C++ definition. */
 export interface Native {
@@ -79,7 +79,7 @@ export interface NativeEncoder {
   encodeDense(
     tokens: Int32Array,
     offsets: Int32Array,
-    options: { pooling: 'mean' | 'cls'; normalize: boolean },
+    options: { pooling: DensePooling; normalize: boolean },
     cancellation?: Cancellation,
   ): Promise<Float32Array>;
   dispose(): void;
@@ -141,7 +141,8 @@ export interface NativeTrainerOptions {
   attentionDropout: number;
   /** Of the matrix products; weights, gradients and moments are float32. */
   dtype: 'float32' | 'bfloat16';
-  pooling: Pooling;
+  /** `mean` and `cls` train a dense encoder, whose source has no head. */
+  pooling: Pooling | DensePooling;
   /** `bag`: a query is weight 1 for each distinct token; it does not go through the network. */
   queryKind: 'encoder' | 'bag';
   /** Terms that no vector holds. */

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from sentence_transformers import SparseEncoder
+from sentence_transformers import SentenceTransformer, SparseEncoder
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 TOLERANCE = 2e-4
@@ -38,6 +38,26 @@ def fles(folder, texts, vocabulary):
     return weights
 
 
+def fles_dense(folder, texts):
+    program = """
+        const { FLES1Encoder } = require(process.argv[1]);
+        FLES1Encoder.fromPretrained(process.argv[2], { mode: "dense" }).then(async (encoder) => {
+          const { values } = await encoder.encodeDense(JSON.parse(process.argv[3]), { kind: "document" });
+          process.stdout.write(JSON.stringify([...values]));
+        });"""
+    library = str(Path(__file__).parent.parent / "dist/index.js")
+    command = ["node", "-e", program, library, str(Path(folder).resolve()), json.dumps(texts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return torch.tensor(json.loads(done.stdout)).reshape(len(texts), -1)
+
+
+def compare_dense(folder, texts):
+    expected = torch.from_numpy(SentenceTransformer(folder, device="cpu").encode(texts))
+    difference = float((fles_dense(folder, texts) - expected).abs().max())
+    print(f"{len(texts)} texts, {expected.shape[1]} values each: largest difference to sentence-transformers {difference:.1e}")
+    return difference > TOLERANCE
+
+
 def transformers(folder, texts, length):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForMaskedLM.from_pretrained(folder).eval()
@@ -51,6 +71,9 @@ def transformers(folder, texts, length):
 
 def main(folder, file=None):
     texts = Path(file).read_text().splitlines() if file else TEXTS
+    modules = json.loads((Path(folder) / "modules.json").read_text())
+    if any(module["type"].endswith("models.Pooling") for module in modules):
+        return compare_dense(folder, texts)
     encoder = SparseEncoder(folder, device="cpu")
     expected = encoder.encode(texts, convert_to_sparse_tensor=False)
     ours = fles(folder, texts, encoder.tokenizer.get_vocab())

@@ -317,6 +317,14 @@ const KERNELS = {
       cycles: div(C, 256) * div(T / B, 8) * MEMORY_CYCLES,
     },
   ],
+  dense_pool_backward: ({ B, T, C }) => [
+    {
+      kernel: 'dense_pool_backward/spread_texts',
+      dram: FLOAT * C * (T + B),
+      blocks: T,
+      cycles: (div(C, 128) + Math.log2(B + 1)) * MEMORY_CYCLES,
+    },
+  ],
   // Four passes over a row, of which those after the first find it in the cache.
   vocabulary_distance: ({ B, V }) => [
     {

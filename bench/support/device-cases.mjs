@@ -52,7 +52,7 @@ export function opCases({ model, encode, training, activeTerms, values }) {
     ...TRAINED.map((type) => op.sparseHead(B, L, C, V, { type, argmax: true })),
     op.sparseHeadBackward(B, L, C, V, activeTerms),
     op.topk(B, V, encode.keptTerms),
-    op.densePool(B, L, C),
+    ...op.densePool(B, L, C),
     op.dropout(B, L, C, 0.1),
     ...op.activation(T, I, 'gelu'),
     op.embeddingBackward(B, L, C, V, P),

@@ -194,9 +194,16 @@ export function topk(B, V, keptTerms) {
 
 export function densePool(B, L, C) {
   const sizes = { B, T: B * L, C };
-  return moving(title('dense_pool/forward', { B, L, C }), 'dense_pool', 4 * B * L * C, sizes, () => ({
-    ...{ ...textsOf(B, L), C, normalize: 1, pooling: 'mean', in: floats(B * L * C), out: zeros(B * C) },
-  }));
+  const name = (direction) => title(`dense_pool/${direction}`, { B, L, C });
+  const args = () => ({ ...textsOf(B, L), C, pooling: 'mean' });
+  return [
+    moving(name('forward'), 'dense_pool', 4 * B * L * C, sizes, () => ({
+      ...{ ...args(), normalize: 1, in: floats(B * L * C), out: zeros(B * C) },
+    })),
+    moving(name('backward'), 'dense_pool_backward', 4 * B * L * C, sizes, () => ({
+      ...{ ...args(), d_out: floats(B * C), d_in: zeros(B * L * C) },
+    })),
+  ];
 }
 
 export function sparseWeights(B, V) {

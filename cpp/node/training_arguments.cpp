@@ -72,7 +72,13 @@ TrainerOptions trainer_options_from(const Napi::Object& object) {
   options.dropout = probability(object, "dropout");
   options.attention_dropout = probability(object, "attentionDropout");
   options.product_type = choice_at<DataType>(object, "dtype", {"float32", "bfloat16"});
-  options.pooling = choice_at<SparsePooling>(object, "pooling", {"max", "sum", "log1p_log1p", "sum_log1p_log1p"});
+  constexpr int kSparse = 4;  // the first ones
+  const int pooling =
+      choice_at<int>(object, "pooling", {"max", "sum", "log1p_log1p", "sum_log1p_log1p", "mean", "cls"});
+  if (pooling < kSparse)
+    options.pooling = static_cast<SparsePooling>(pooling);
+  else
+    options.dense_pooling = static_cast<DensePooling>(pooling - kSparse);
   options.bag_queries = choice_at<int>(object, "queryKind", {"encoder", "bag"}) == 1;
   options.dropped = array_of<int32_t>(object.Get("dropped"), "dropped");
   options.bag_dropped = array_of<int32_t>(object.Get("bagDropped"), "bagDropped");

@@ -8,6 +8,7 @@
 #include "ops/attention_backward.h"
 #include "ops/cross_entropy.h"
 #include "ops/dense_pool.h"
+#include "ops/dense_pool_backward.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/embedding_backward.h"

@@ -42,7 +42,7 @@ void Trainer::predict(Masked& m, const std::vector<int32_t>& rows, const std::ve
     const Stopwatch watch(seconds_.head);
     b.upload(b.self, m.rows.data(), rows.data(), rows.size() * sizeof(int32_t));
     b.upload(b.self, m.labels.data(), labels.data(), labels.size() * sizeof(int32_t));
-    b.gather_rows(b.self, {network_.transformed(), places, m.hidden.data(), T, C, M});
+    b.gather_rows(b.self, {network_.output(), places, m.hidden.data(), T, C, M});
     b.linear(b.self, {.in = m.hidden.data(),
                       .weight = model_.packed(model_.decoder),
                       .bias = model_.decoder.bias.value,
@@ -83,6 +83,7 @@ void Trainer::predict(Masked& m, const std::vector<int32_t>& rows, const std::ve
 
 MaskedReport Trainer::step_masked(const MaskedBatch& batch, const UpdateSettings& update,
                                   const std::atomic<bool>& cancelled) {
+  require_head();
   check_masked_batch(model_.config(), batch);
   const std::scoped_lock held(one_call_);
   seconds_ = {};

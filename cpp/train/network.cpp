@@ -271,6 +271,7 @@ void Network::forward(const MicroBatch& batch, bool keep, const std::atomic<bool
     pass.linear_sum(layer.feedforward_out, wide_.data(), x, sum, 3 * n + 3);
     pass.norm(layer.feedforward_norm, sum, x);
   }
+  if (!model_.has_head()) return;
   pass.linear(model_.transform, x, nullptr, head_sum_.data());
   pass.activate(head_sum_.data(), head_in_.data(), pass.C);
   pass.norm(model_.head_norm, head_in_.data(), transformed_.data());
@@ -281,13 +282,15 @@ void Network::backward(const MicroBatch& batch, const std::atomic<bool>& cancell
   const Backend& backend = model_.backend();
   const ModelConfig& c = model_.config();
   const int layers = static_cast<int>(model_.layers.size());
-  float *d = gradient_.data(), *x = hidden_.data();
-  pass.norm_backward(model_.head_norm, head_in_.data(), d);
-  backend.activation_backward(backend.self, {head_sum_.data(), d, d, pass.T, pass.C, c.activation});
-  pass.layer_input(layers, x);
-  pass.linear_backward(model_.transform, d, x, other_.data());
-  std::swap(gradient_, other_);
-  d = gradient_.data();
+  if (model_.has_head()) {
+    float *d = gradient_.data(), *x = hidden_.data();
+    pass.norm_backward(model_.head_norm, head_in_.data(), d);
+    backend.activation_backward(backend.self, {head_sum_.data(), d, d, pass.T, pass.C, c.activation});
+    pass.layer_input(layers, x);
+    pass.linear_backward(model_.transform, d, x, other_.data());
+    std::swap(gradient_, other_);
+  }
+  float* d = gradient_.data();
   for (int n = layers - 1; n >= 0; --n) pass.layer_backward(n, d);
   if (options_.dropout > 0) pass.dropout(d, nullptr, d, 0, options_.dropout);
   pass.norm_backward(model_.embedding_norm, sums_[0].data(), d);

@@ -33,14 +33,15 @@ class Network {
   // Masks differ from step to step.
   void begin_step(int64_t step) { step_ = step; }
 
-  // Leaves the head's input in transformed(). With `keep`, backward() may follow, once.
+  // Leaves the head's input in output(). With `keep`, backward() may follow, once.
   void forward(const MicroBatch& batch, bool keep, const std::atomic<bool>& cancelled);
 
-  // (T, C): the input of the vocabulary projection, and the place for its gradient.
-  const float* transformed() const { return transformed_.data(); }
+  // (T, C), and the place for its gradient: the input of the vocabulary projection, or the last hidden states of a
+  // model without a head.
+  const float* output() const { return model_.has_head() ? transformed_.data() : hidden_.data(); }
   float* gradient() { return gradient_.data(); }
 
-  // From the gradient of the head's input to those of all parameters below it. Overwrites gradient().
+  // From the gradient of output() to those of all parameters below it. Overwrites gradient().
   void backward(const MicroBatch& batch, const std::atomic<bool>& cancelled);
 
   size_t bytes() const;

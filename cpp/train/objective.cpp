@@ -40,7 +40,7 @@ struct Objective::Step {
     int first, count;
   };
   const Rows queries{0, Q}, documents{Q, D};
-  float* weights_of(Rows rows) const { return o.weights_.data() + int64_t{rows.first} * V; }
+  const float* weights_of(Rows rows) const { return (o.dense_ ? pooled : o.weights_.data()) + int64_t{rows.first} * V; }
   float* d_weights_of(Rows rows) const { return o.d_weights_.data() + int64_t{rows.first} * V; }
 
   double weight(LossTerm term) const { return settings.weights[static_cast<size_t>(term)]; }
@@ -67,6 +67,7 @@ struct Objective::Step {
   // From the gradients of the rows' weights to those of their pooled values.
   void flow(LossTerm term, Rows rows) {
     if (rows.count == 0 || (o.bag_queries_ && rows.first == 0)) return;
+    if (o.dense_) return flow_as_is(term, rows);
     backend.sparse_weights_backward(backend.self, {.pooled = pooled + int64_t{rows.first} * V,
                                                    .drop = drop,
                                                    .d_weights = d_weights_of(rows),
@@ -77,6 +78,35 @@ struct Objective::Step {
                                                    .activation = o.activation_});
     report(term).gradient_norm += scalar(0);  // squares until finish()
   }
+  void flow_as_is(LossTerm term, Rows rows) {
+    const int32_t offsets[2] = {0, rows.count};
+    float* sum = d_pooled + int64_t{rows.first} * V;
+    // One text, nothing dropped: a sum.
+    backend.dropout(backend.self, {.in = d_weights_of(rows),
+                                   .residual = sum,
+                                   .offsets = offsets,
+                                   .text_ids = nullptr,
+                                   .out = sum,
+                                   .B = 1,
+                                   .T = rows.count,
+                                   .C = V,
+                                   .dropout = 0,
+                                   .seed = 0});
+    backend.square_sum(backend.self, {d_weights_of(rows), scalars, rows.count * V});
+    report(term).gradient_norm += scalar(0);
+  }
+
+  // A dense vector has no terms to count, to hold down or to learn from a sparse one.
+  void require_comparisons_alone() const {
+    for (size_t i = 0; i < kLossTerms.size(); ++i) {
+      const auto term = static_cast<LossTerm>(i);
+      const bool compares =
+          term == LossTerm::kInfoNce || term == LossTerm::kMarginMse || term == LossTerm::kKlDivergence;
+      if (compares || settings.weights[i] == 0) continue;
+      fail("ERR_OPTION_RANGE", "the weight of %s is %g, expected 0 for a dense encoder", kLossTerms[i],
+           settings.weights[i]);
+    }
+  }
 
   void vectors() {
     auto* device_counts = reinterpret_cast<int32_t*>(o.counts_.reserve(backend, Q + D));
@@ -85,7 +115,7 @@ struct Objective::Step {
     const auto sparse = [&](Rows rows, std::vector<int32_t>& out) {
       backend.sparse_weights(backend.self, {.pooled = pooled + int64_t{rows.first} * V,
                                             .drop = drop,
-                                            .weights = weights_of(rows),
+                                            .weights = o.weights_.data() + int64_t{rows.first} * V,
                                             .counts = device_counts + rows.first,
                                             .frequencies = frequencies,
                                             .B = rows.count,
@@ -116,7 +146,7 @@ struct Objective::Step {
       }
       counts[q] = 0;
       for (int v = 0; v < V; ++v) counts[q] += row[v] > 0, losses.query_frequencies[v] += row[v] > 0;
-      backend.upload(backend.self, weights_of({q, 1}), row.data(), V * sizeof(float));
+      backend.upload(backend.self, o.weights_.data() + int64_t{q} * V, row.data(), V * sizeof(float));
     }
   }
 
@@ -291,9 +321,12 @@ struct Objective::Step {
   }
 };
 
-Objective::Objective(const Backend& backend, int vocabulary_size, SparsePooling pooling,
-                     const std::vector<int32_t>& dropped, bool bag_queries, const std::vector<int32_t>& bag_dropped)
-    : backend_(backend), V_(vocabulary_size), activation_(activation_of(pooling)), bag_queries_(bag_queries) {
+Objective::Objective(const Backend& backend, const ObjectiveOptions& options)
+    : backend_(backend),
+      V_(options.columns),
+      dense_(options.dense),
+      activation_(activation_of(options.pooling)),
+      bag_queries_(options.bag_queries) {
   const auto mask_of = [&](const std::vector<int32_t>& terms) {
     std::vector<uint8_t> mask((static_cast<size_t>(V_) + 3) / 4 * 4, 0);
     for (const int32_t term : terms) {
@@ -301,9 +334,9 @@ Objective::Objective(const Backend& backend, int vocabulary_size, SparsePooling 
     }
     return mask;
   };
-  bag_dropped_ = mask_of(bag_dropped);
-  if (!dropped.empty()) {
-    const std::vector<uint8_t> mask = mask_of(dropped);
+  bag_dropped_ = mask_of(options.bag_dropped);
+  if (!options.dropped.empty()) {
+    const std::vector<uint8_t> mask = mask_of(options.dropped);
     drop_ = Buffer(backend, mask.size() / 4);
     backend.upload(backend.self, drop_.data(), mask.data(), mask.size());
   }
@@ -312,12 +345,15 @@ Objective::Objective(const Backend& backend, int vocabulary_size, SparsePooling 
 Losses Objective::evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled,
                            float* d_pooled) {
   const int rows = batch.queries.count() + batch.documents.count();
-  weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
+  if (!dense_) weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
   d_weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
   backend_.clear(backend_.self, d_pooled, static_cast<size_t>(rows) * V_ * sizeof(float));
   Losses losses;
   Step step{*this, batch, settings, pooled, d_pooled, losses};
-  step.vectors();
+  if (dense_)
+    step.require_comparisons_alone();
+  else
+    step.vectors();
   step.compare();
   step.all_rankings();
   step.flops(LossTerm::kFlopsDocuments, settings.flops_documents, step.documents);

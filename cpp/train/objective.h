@@ -1,5 +1,6 @@
 // The training objective over the pooled values of a step: the value of each of its terms, and the gradient of their
-// weighted sum by the pooled values. docs/training.md has the formulas.
+// weighted sum by the pooled values. docs/training.md has the formulas. A dense encoder's pooled values are its
+// vectors, and its terms are those that compare vectors.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -9,15 +10,22 @@
 
 namespace fles {
 
+struct ObjectiveOptions {
+  int columns = 0;  // of the pooled values: V, or C for a dense encoder
+  bool dense = false;
+  SparsePooling pooling = SparsePooling::kMax;
+  // A query is weight 1 for each distinct token that is not in `bag_dropped`, and has no gradient.
+  bool bag_queries = false;
+  std::vector<int32_t> dropped, bag_dropped;  // dropped: terms that no vector holds
+};
+
 class Objective {
  public:
-  // `dropped`: terms that no vector holds. With bag queries a query is weight 1 for each distinct token that is not in
-  // `bag_dropped`, and has no gradient.
-  Objective(const Backend& backend, int vocabulary_size, SparsePooling pooling, const std::vector<int32_t>& dropped,
-            bool bag_queries, const std::vector<int32_t>& bag_dropped);
+  Objective(const Backend& backend, const ObjectiveOptions& options);
 
-  // pooled, d_pooled (Q + D, V) in the backend's memory, queries first; rows of bag queries are neither read nor
-  // written. d_pooled is assigned. ERR_LOSS_NOT_FINITE names the term.
+  // pooled, d_pooled (Q + D, columns) in the backend's memory, queries first; rows of bag queries are neither read nor
+  // written. d_pooled is assigned. ERR_LOSS_NOT_FINITE names the term; so does ERR_OPTION_RANGE where a dense encoder
+  // has no such term.
   Losses evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled, float* d_pooled);
 
   // Of the matrices of a row a text and a column a term.
@@ -27,7 +35,8 @@ class Objective {
   struct Step;  // one evaluation
 
   const Backend& backend_;
-  int V_;
+  int V_;  // columns
+  bool dense_;
   WeightActivation activation_;
   bool bag_queries_;
   std::vector<uint8_t> bag_dropped_;  // (V)

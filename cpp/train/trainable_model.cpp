@@ -122,7 +122,7 @@ class TrainableModel::Layout {
 
 TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source, DataType product_type,
                                Initialize initialize, int seed)
-    : backend_(backend), config_(source.config), product_type_(product_type) {
+    : backend_(backend), config_(source.config), product_type_(product_type), has_head_(source.with_head) {
   const ModelConfig& c = config_;
   check_config(c);
   const TensorFiles files(source.files, source.tensors);
@@ -143,16 +143,20 @@ TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source
     layout.linear(layer.feedforward_out, {name + ".feedforward.out"}, C, c.intermediate_size);
     layout.norm(layer.feedforward_norm, name + ".feedforward.norm", C);
   }
-  layout.linear(transform, {"head.transform"}, C, C);
-  layout.norm(head_norm, "head.norm", C);
   const bool tied = !files.has("head.decoder.weight");
-  if (!tied) layout.add(decoder.weight, {"head.decoder.weight"}, {V, C}, true);
-  layout.add(decoder.bias, {"head.bias"}, {V}, false);
+  if (has_head_) {
+    layout.linear(transform, {"head.transform"}, C, C);
+    layout.norm(head_norm, "head.norm", C);
+    if (!tied) layout.add(decoder.weight, {"head.decoder.weight"}, {V, C}, true);
+    layout.add(decoder.bias, {"head.bias"}, {V}, false);
+  }
   layout.finish();
-  if (tied) decoder.weight = word;
-  decoder.N = static_cast<int>(V), decoder.K = static_cast<int>(C);
-  decoder.slot = slot(decoder.N, decoder.K, product_type);
-  if (product_type == DataType::kFloat32 && backend.screens) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
+  if (has_head_) {
+    if (tied) decoder.weight = word;
+    decoder.N = static_cast<int>(V), decoder.K = static_cast<int>(C);
+    decoder.slot = slot(decoder.N, decoder.K, product_type);
+    if (product_type == DataType::kFloat32 && backend.screens) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
+  }
 
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const TrainableTensor& tensor = tensors_[i];

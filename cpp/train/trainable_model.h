@@ -69,6 +69,7 @@ class TrainableModel {
   int64_t count() const { return count_; }              // values of each arena, padding (always 0) included
   int64_t decaying_count() const { return decaying_; }  // those at the front that decay
   size_t bytes() const;
+  bool has_head() const { return has_head_; }  // of masked language modelling
 
   // The layer's weight as products read it; valid until another of the same shape is asked for.
   const PackedMatrix* packed(const TrainableLinear& layer) { return packed(*layer.slot, layer); }
@@ -84,7 +85,8 @@ class TrainableModel {
   Trainable word, position, type;  // type: null without token types
   TrainableNorm embedding_norm;
   std::vector<TrainableLayer> layers;
-  TrainableLinear transform, decoder;  // the decoder's weight is `word` unless the source has one of its own
+  // The head, where there is one; the decoder's weight is `word` unless the source has one of its own.
+  TrainableLinear transform, decoder;
   TrainableNorm head_norm;
 
  private:
@@ -95,6 +97,7 @@ class TrainableModel {
   const Backend& backend_;
   ModelConfig config_;
   DataType product_type_;
+  bool has_head_;
   std::vector<TrainableTensor> tensors_;
   int64_t count_ = 0, decaying_ = 0;
   std::vector<std::shared_ptr<PackedSlot>> slots_;

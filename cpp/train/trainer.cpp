@@ -22,13 +22,25 @@ Trainer::Trainer(const Backend& backend, const ModelSource& source, TrainerOptio
     : options_(std::move(options)),
       model_(backend, source, options_.product_type, options_.initialize, options_.seed),
       network_(model_, {options_.dropout, options_.attention_dropout, options_.seed, options_.kept_layers}),
-      objective_(backend, source.config.vocabulary_size, options_.pooling, options_.dropped, options_.bag_queries,
-                 options_.bag_dropped),
-      candidates_(backend, 1),
-      scalar_(backend, 1) {}
+      head_(options_.dense_pooling ? make_dense_head(model_, *options_.dense_pooling)
+                                   : make_sparse_head(model_, options_.pooling)),
+      objective_(backend, {.columns = head_->columns(),
+                           .dense = options_.dense_pooling.has_value(),
+                           .pooling = options_.pooling,
+                           .bag_queries = options_.bag_queries,
+                           .dropped = options_.dropped,
+                           .bag_dropped = options_.bag_dropped}),
+      scalar_(backend, 1) {
+  if (!options_.dense_pooling) require_head();
+}
+
+void Trainer::require_head() const {
+  if (model_.has_head()) return;
+  fail("ERR_MODEL_HEAD", "the trainer has no masked-language-model head; create it with one (withHead)");
+}
 
 size_t Trainer::head_bytes() const {
-  return pooled_.bytes() + d_pooled_.bytes() + argmax_.bytes() + objective_.bytes() + masked_bytes();
+  return pooled_.bytes() + d_pooled_.bytes() + head_->bytes() + objective_.bytes() + masked_bytes();
 }
 
 size_t Trainer::bytes() const { return model_.bytes() + network_.bytes() + head_bytes(); }
@@ -65,19 +77,14 @@ MicroBatch Trainer::micro_batch(const Micro& micro) const {
 }
 
 void Trainer::reserve_pooled(int rows) {
-  const size_t floats = static_cast<size_t>(rows) * model_.config().vocabulary_size;
+  const size_t floats = static_cast<size_t>(rows) * columns();
   pooled_.reserve(backend(), floats), d_pooled_.reserve(backend(), floats);
 }
 
 // Pooled values of all texts, from row `first_row` on.
 void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancelled) {
-  const Backend& b = backend();
-  const ModelConfig& c = model_.config();
-  const HeadPooling pooling = head_pooling_of(options_.pooling);
-  const bool with_argmax = pooling == HeadPooling::kMax;
-  auto* candidates = reinterpret_cast<int32_t*>(candidates_.data());
   reserve_pooled(first_row + texts_.count());
-  if (with_argmax) argmax_.reserve(b, static_cast<size_t>(texts_.count()) * c.vocabulary_size);
+  head_->begin(texts_.count());
   for (const Micro& micro : micros_) {
     const MicroBatch batch = micro_batch(micro);
     {
@@ -86,8 +93,8 @@ void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancell
     }
     const Stopwatch watch(seconds_.head);
     throw_if_cancelled(cancelled);
-    const float* in = network_.transformed();
-    const double norm = norm_of(in, int64_t{batch.texts.T} * c.hidden_size);
+    const float* in = network_.output();
+    const double norm = norm_of(in, int64_t{batch.texts.T} * model_.config().hidden_size);
     if (!std::isfinite(norm)) {
       fail(
           "ERR_LOSS_NOT_FINITE",
@@ -95,28 +102,7 @@ void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancell
           "go back to a checkpoint and lower the learning rate",
           micro.first, micro.first + micro.count - 1, norm);
     }
-    const bool screened = with_argmax && need == Need::kPositive && screen_.wanted();
-    const PackedMatrix* screen = screened ? model_.screen() : nullptr;
-    const int64_t place = int64_t{micro.first} * c.vocabulary_size;
-    auto* argmax = reinterpret_cast<int32_t*>(argmax_.data());
-    b.sparse_head(b.self, {.in = in,
-                           .weight = model_.packed(model_.decoder),
-                           .bias = model_.decoder.bias.value,
-                           .offsets = batch.texts.offsets,
-                           .pooled = pooled_.data() + int64_t{first_row} * c.vocabulary_size + place,
-                           .argmax = with_argmax ? argmax + place : nullptr,
-                           .B = batch.texts.B,
-                           .T = batch.texts.T,
-                           .C = c.hidden_size,
-                           .V = c.vocabulary_size,
-                           .pooling = pooling,
-                           .screen = screen,
-                           .candidates = screen == nullptr ? nullptr : candidates,
-                           .cut = 0.0f});
-    if (screen == nullptr) continue;
-    int32_t count = 0;
-    b.download(b.self, &count, candidates, sizeof count);
-    screen_.seen(count, int64_t{batch.texts.B} * c.vocabulary_size);
+    head_->forward(batch.texts, micro.first, need, in, pooled_.data() + (first_row + micro.first) * columns());
   }
   live_ = true;
 }
@@ -124,9 +110,6 @@ void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancell
 // A new gradient of all parameters from d_pooled_, whose rows from `first_row` on belong to the texts under way. Begins
 // with the last micro-batch, whose activations are there.
 void Trainer::backward_from(int first_row, const std::atomic<bool>& cancelled) {
-  const Backend& b = backend();
-  const ModelConfig& c = model_.config();
-  const HeadPooling pooling = head_pooling_of(options_.pooling);
   clear_gradients();
   for (auto micro = micros_.rbegin(); micro != micros_.rend(); ++micro) {
     const MicroBatch batch = micro_batch(*micro);
@@ -138,22 +121,8 @@ void Trainer::backward_from(int first_row, const std::atomic<bool>& cancelled) {
     throw_if_cancelled(cancelled);
     {
       const Stopwatch watch(seconds_.head_backward);
-      const int64_t place = int64_t{micro->first} * c.vocabulary_size;
-      const auto* argmax = reinterpret_cast<const int32_t*>(argmax_.data());
-      b.sparse_head_backward(b.self, {.d_pooled = d_pooled_.data() + int64_t{first_row} * c.vocabulary_size + place,
-                                      .argmax = pooling == HeadPooling::kMax ? argmax + place : nullptr,
-                                      .in = network_.transformed(),
-                                      .weight = model_.decoder.weight.value,
-                                      .bias = model_.decoder.bias.value,
-                                      .offsets = batch.texts.offsets,
-                                      .d_in = network_.gradient(),
-                                      .d_weight = model_.decoder.weight.gradient,
-                                      .d_bias = model_.decoder.bias.gradient,
-                                      .B = batch.texts.B,
-                                      .T = batch.texts.T,
-                                      .C = c.hidden_size,
-                                      .V = c.vocabulary_size,
-                                      .pooling = pooling});
+      head_->backward(batch.texts, micro->first, network_.output(),
+                      d_pooled_.data() + (first_row + micro->first) * columns(), network_.gradient());
     }
     const Stopwatch watch(seconds_.backward);
     network_.backward(batch, cancelled);
@@ -248,7 +217,7 @@ std::vector<float> Trainer::encode(Texts texts, std::vector<int32_t> text_ids, c
     fail("ERR_BATCH_SIZE", "textIds has %zu values, expected %d (one a text)", text_ids.size(), texts.count());
   }
   const std::scoped_lock held(one_call_);
-  std::vector<float> pooled(static_cast<size_t>(texts.count()) * model_.config().vocabulary_size);
+  std::vector<float> pooled(static_cast<size_t>(texts.count()) * columns());
   begin(std::move(texts), std::move(text_ids));
   forward(0, Need::kAll, cancelled);
   backend().download(backend().self, pooled.data(), pooled_.data(), pooled.size() * sizeof(float));
@@ -259,25 +228,25 @@ Losses Trainer::losses(const TrainingBatch& batch, const ObjectiveSettings& obje
                        std::vector<float>& gradients) {
   check_training_batch(model_.config(), batch, objective);
   const int Q = batch.queries.count(), D = batch.documents.count();
-  const int64_t V = model_.config().vocabulary_size;
   const int first_row = options_.bag_queries ? Q : 0;
-  const size_t expected = static_cast<size_t>(Q + D - first_row) * V;
+  const size_t expected = static_cast<size_t>(Q + D - first_row) * columns();
   if (pooled.size() != expected) {
-    fail("ERR_BATCH_SIZE", "pooled has %zu values, expected %zu (texts times vocabulary)", pooled.size(), expected);
+    fail("ERR_BATCH_SIZE", "pooled has %zu values, expected %zu (texts times columns)", pooled.size(), expected);
   }
   const std::scoped_lock held(one_call_);
   reserve_pooled(Q + D);
-  backend().upload(backend().self, pooled_.data() + first_row * V, pooled.data(), pooled.size() * sizeof(float));
+  backend().upload(backend().self, pooled_.data() + first_row * columns(), pooled.data(),
+                   pooled.size() * sizeof(float));
   Losses report = evaluate(batch, objective);
   gradients.resize(pooled.size());
-  backend().download(backend().self, gradients.data(), d_pooled_.data() + first_row * V,
+  backend().download(backend().self, gradients.data(), d_pooled_.data() + first_row * columns(),
                      gradients.size() * sizeof(float));
   return report;
 }
 
 void Trainer::backward(const std::vector<float>& gradients, const std::atomic<bool>& cancelled) {
   const std::scoped_lock held(one_call_);
-  const size_t expected = static_cast<size_t>(texts_.count()) * model_.config().vocabulary_size;
+  const size_t expected = static_cast<size_t>(texts_.count()) * columns();
   if (gradients.size() != expected) {
     fail("ERR_BATCH_SIZE", "gradients has %zu values, expected %zu (those of the texts last encoded)", gradients.size(),
          expected);
@@ -331,6 +300,7 @@ void Trainer::lower_bias(float by) {
   if (!std::isfinite(by)) {
     fail("ERR_OPTION_RANGE", "the bias is to be lowered by %g, expected a number", static_cast<double>(by));
   }
+  require_head();
   const std::scoped_lock held(one_call_);
   live_ = false;
   std::vector<float> bias(model_.config().vocabulary_size);

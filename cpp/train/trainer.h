@@ -1,4 +1,4 @@
-// Training steps of a sparse encoder: forward, losses, backward, AdamW.
+// Training steps of an encoder, sparse or dense: forward, losses, backward, AdamW.
 //
 // Texts go through the network in micro-batches. What they do not share, activations, exists for one micro-batch at a
 // time; what the losses need of all texts, the pooled values, is kept for the whole step. With one micro-batch a step
@@ -7,12 +7,13 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "model/encoder.h"
-#include "model/screen.h"
+#include "train/head.h"
 #include "train/network.h"
 #include "train/objective.h"
 #include "train/report.h"
@@ -25,6 +26,7 @@ struct TrainerOptions {
   float dropout = 0, attention_dropout = 0;
   DataType product_type = DataType::kFloat32;  // or bfloat16; weights, gradients and moments are float32
   SparsePooling pooling = SparsePooling::kMax;
+  std::optional<DensePooling> dense_pooling;  // a dense encoder: vectors of hidden states instead
   bool bag_queries = false;
   std::vector<int32_t> dropped, bag_dropped;
   int micro_batch_tokens = 4096;
@@ -47,7 +49,7 @@ class Trainer {
                   const std::atomic<bool>& cancelled);
   MaskedReport step_masked(const MaskedBatch& batch, const UpdateSettings& update, const std::atomic<bool>& cancelled);
 
-  // The phases of step(), for several workers; lib/native.ts says how they go together. encode: pooled (texts, V).
+  // The phases of step(), for several workers; lib/native.ts says how they go together. pooled: (texts, columns).
   std::vector<float> encode(Texts texts, std::vector<int32_t> text_ids, const std::atomic<bool>& cancelled);
   Losses losses(const TrainingBatch& batch, const ObjectiveSettings& objective, const std::vector<float>& pooled,
                 std::vector<float>& gradients);
@@ -56,7 +58,7 @@ class Trainer {
   void add_gradients(const std::vector<float>& gradients);
   UpdateReport update(const UpdateSettings& settings);
 
-  // Takes `by` from the bias of every term. ERR_OPTION_RANGE unless it is finite.
+  // Takes `by` from the bias of every term. ERR_OPTION_RANGE unless it is finite; ERR_MODEL_HEAD.
   void lower_bias(float by);
 
   // A safetensors file, whole or not at all: the header, then `parts`: ARENA/NAME, ARENA one of weights, gradients,
@@ -72,13 +74,12 @@ class Trainer {
     std::vector<int32_t> offsets;  // from 0
   };
 
-  // Which pooled values must be right: all, or those above 0 alone, the others being anything up to 0.
-  enum class Need { kAll, kPositive };
-
   struct Masked;  // buffers of masked language modelling
 
   void begin(Texts texts, std::vector<int32_t> text_ids);
   MicroBatch micro_batch(const Micro& micro) const;
+  int64_t columns() const { return head_->columns(); }
+  void require_head() const;  // of masked language modelling: ERR_MODEL_HEAD
   void reserve_pooled(int rows);
   void forward(int first_row, Need need, const std::atomic<bool>& cancelled);
   void backward_from(int first_row, const std::atomic<bool>& cancelled);
@@ -95,6 +96,7 @@ class Trainer {
   TrainerOptions options_;
   TrainableModel model_;
   Network network_;
+  std::unique_ptr<Head> head_;
   Objective objective_;
   int64_t steps_ = 0;
   Seconds seconds_;  // of the step under way
@@ -105,10 +107,7 @@ class Trainer {
   std::vector<Micro> micros_;
   bool live_ = false;
 
-  // The head, a row a text and a column a term.
-  GrowingBuffer pooled_, d_pooled_, argmax_;
-  Screen screen_;
-  Buffer candidates_;
+  GrowingBuffer pooled_, d_pooled_;  // a row a text, with the columns of the head
   std::shared_ptr<Masked> masked_;
   Buffer scalar_;
 };

@@ -1,7 +1,7 @@
 import { checkChoice, checkInteger, checkKeys, checkNumber } from '../check';
 import { checkDevice, type Device } from '../device';
 import type { DownloadProgress } from '../model/hub';
-import type { Pooling, QueryKind } from '../model/spec';
+import type { DensePooling, Pooling, QueryKind } from '../model/spec';
 
 export type VectorKind = 'query' | 'document';
 export type DataType = (typeof DATA_TYPES)[number];
@@ -38,7 +38,7 @@ export interface FromPretrainedOptions {
   /** What comes out. Default: what the folder says, sparse when it has a masked-language-model head. */
   mode?: 'sparse' | 'dense';
   pooling?: Pooling;
-  denseMode?: { pooling?: 'mean' | 'cls'; normalize?: boolean };
+  denseMode?: { pooling?: DensePooling; normalize?: boolean };
   queryKind?: QueryKind;
   /** Cuts of every document, and of every query, unless the call says otherwise. */
   document?: Cut;

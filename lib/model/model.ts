@@ -6,7 +6,7 @@ import { checkVocabularySize, readVocabulary } from '../text/vocabulary';
 import { readNetworkConfig } from './config';
 import { JsonFile, readJsonFile } from './json';
 import { readLayout } from './modules';
-import type { ModelSpec, Pooling, QueryKind, TensorPlace, WeightType } from './spec';
+import type { DensePooling, ModelSpec, Pooling, QueryKind, TensorPlace, WeightType } from './spec';
 import { planTensors } from './tensors';
 import { readWeightFiles } from './weight-files';
 
@@ -14,7 +14,7 @@ import { readWeightFiles } from './weight-files';
 export interface ModelOverrides {
   mode?: 'sparse' | 'dense';
   pooling?: Pooling;
-  denseMode?: { pooling?: 'mean' | 'cls'; normalize?: boolean };
+  denseMode?: { pooling?: DensePooling; normalize?: boolean };
   queryKind?: QueryKind;
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { show } from '../check';
 import { FlesError } from '../errors';
 import { isObject, JsonFile, joinInside, readJson, readJsonFile } from './json';
-import type { ModelSpec, Pooling, QueryKind } from './spec';
+import type { DensePooling, ModelSpec, Pooling, QueryKind } from './spec';
 
 /** What the sentence-transformers files of a model folder say, before any weight is looked at. */
 export interface Layout {
@@ -12,7 +12,7 @@ export interface Layout {
   /** Undefined when there is no modules.json, or when it pools in no way. */
   mode?: 'sparse' | 'dense';
   pooling: Pooling;
-  dense: { pooling: 'mean' | 'cls'; normalize: boolean };
+  dense: { pooling: DensePooling; normalize: boolean };
   /** `idf` where the layout says that queries are weighed by a table. */
   queryKind: QueryKind;
   /** The table of query weights. */
@@ -163,7 +163,7 @@ async function readSpladePooling(module: Module): Promise<Pooling> {
   );
 }
 
-async function readDensePooling(module: Module, layout: Layout): Promise<'mean' | 'cls'> {
+async function readDensePooling(module: Module, layout: Layout): Promise<DensePooling> {
   const path = join(module.path, 'config.json');
   const file = (await readJsonFile(path)) ?? new JsonFile(path, {});
   let modes = file.value.pooling_mode;

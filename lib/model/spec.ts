@@ -1,6 +1,9 @@
 /** How the logits of a text's tokens become one sparse vector: see `FLES1Encoder`. */
 export type Pooling = 'max' | 'sum' | 'log1p_log1p' | 'sum_log1p_log1p';
 
+/** How the hidden states of a text's tokens become one dense vector: their mean, or that of [CLS]. */
+export type DensePooling = 'mean' | 'cls';
+
 /** Where query weights come from: the network, 1 for each distinct word piece, or a table in the model directory. */
 export type QueryKind = 'encoder' | 'bag' | 'idf';
 
@@ -50,7 +53,7 @@ export interface ModelSpec {
   /** Present when `hasHead`. */
   sparse?: { pooling: Pooling };
   /** How a dense vector is made of the last hidden states. */
-  dense?: { pooling: 'mean' | 'cls'; normalize: boolean };
+  dense?: { pooling: DensePooling; normalize: boolean };
   /** What the folder says it is. */
   mode: 'sparse' | 'dense';
   queryKind: QueryKind;

@@ -129,8 +129,11 @@ export function tensorShapes(
 export function storedNames(
   architecture: NetworkDescription['architecture'],
   config: NetworkConfig,
+  hasHead: boolean,
 ): Map<string, string> {
-  const { prefix, head } = namingOf(architecture);
+  const { head, ...naming } = namingOf(architecture);
+  // A class without a head is the network itself.
+  const prefix = hasHead ? naming.prefix : '';
   const names = allNeeds(architecture, config).map(({ name, sources }) => {
     return [name, name.startsWith('head.') ? sources[0]! : prefix + sources[0]!] as const;
   });

@@ -67,12 +67,16 @@ export const TRAIN_SCHEMA = {
     documentLength: integer(256, 2, 65_536, 'tokens kept of a document; for task mlm, of a text'),
   },
   network: {
-    mode: choice('sparse', ['sparse', 'dense'], 'what a text becomes; dense encoders are not trained yet'),
+    mode: choice(
+      'sparse',
+      ['sparse', 'dense'],
+      'what a text becomes: weighted terms, or one vector of the hidden size',
+    ),
     pooling: orNull(
       choice(
         'max',
-        ['max', 'sum', 'log1p_log1p', 'sum_log1p_log1p'],
-        'how the logits of the tokens of a text become one sparse vector; null: as the folder of the model says',
+        ['max', 'sum', 'log1p_log1p', 'sum_log1p_log1p', 'mean', 'cls'],
+        'how the logits of the tokens of a text become one sparse vector, or (mean, cls) their hidden states a dense one; null: as the folder of the model says',
       ),
     ),
     queryKind: choice(
@@ -255,6 +259,37 @@ export async function readConfigFile(path: string): Promise<ConfigLayer> {
   return { source: path, changes };
 }
 
+/** A dense vector has no terms: nothing to count, to hold down, or to learn from a sparse one. */
+function checkDense({ clfr, loss, network }: TrainConfig): void {
+  const { flops, antiCollapse, antiZero, distillation } = loss;
+  const dense = network.mode === 'dense';
+  const { pooling } = network;
+  const wrong = (key: string, value: unknown, hint: string) =>
+    new FlesError('ERR_CONFIG_CONFLICT', `${key} is ${value} but network.mode is "${network.mode}"; ${hint}`);
+  if (pooling !== null && (pooling === 'mean' || pooling === 'cls') !== dense) {
+    throw wrong(
+      'network.pooling',
+      `"${pooling}"`,
+      `set network.mode=${dense ? 'sparse' : 'dense'} or network.pooling=null`,
+    );
+  }
+  if (!dense) return;
+  if (clfr.law !== 'none') throw wrong('clfr.law', `"${clfr.law}"`, 'which has no terms to count; set clfr.law=none');
+  if (network.queryKind === 'bag') throw wrong('network.queryKind', '"bag"', 'set network.queryKind=encoder');
+  if (network.startTerms !== null) throw wrong('network.startTerms', network.startTerms, 'set network.startTerms=null');
+  const ofTerms = {
+    'loss.flops.documents': flops.documents,
+    'loss.flops.queries': flops.queries,
+    'loss.antiCollapse.weight': antiCollapse.weight,
+    'loss.antiZero': antiZero,
+    'loss.distillation.ranking': distillation.ranking,
+    'loss.distillation.vocabulary': distillation.vocabulary,
+  };
+  for (const [key, weight] of Object.entries(ofTerms)) {
+    if (weight > 0) throw wrong(key, weight, `whose vectors have no terms; set ${key}=0`);
+  }
+}
+
 /** Refuses keys that contradict each other. */
 function checkConfig(config: TrainConfig): void {
   const { batch, clfr, loss, task, network } = config;
@@ -263,11 +298,7 @@ function checkConfig(config: TrainConfig): void {
   if (clfr.lambdaMin > clfr.lambdaMax) {
     throw refuse(`clfr.lambdaMin is ${clfr.lambdaMin}, expected at most clfr.lambdaMax, ${clfr.lambdaMax}`);
   }
-  if (closed && network.mode === 'dense') {
-    throw refuse(
-      `clfr.law is "${clfr.law}" but network.mode is "dense", which has no terms to count; set clfr.law=none`,
-    );
-  }
+  if (task === 'retrieval') checkDense(config);
   for (const of of ['documents', 'queries'] as const) {
     const lambda = loss.flops[of];
     if (!closed || (of === 'queries' && clfr.queryTarget === null)) continue;

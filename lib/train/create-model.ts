@@ -113,7 +113,7 @@ function bertConfig(config: NetworkConfig): object {
 }
 
 function randomTensors(config: NetworkConfig, seed: number): TensorValues[] {
-  const names = storedNames('bert', config);
+  const names = storedNames('bert', config, true);
   return [...tensorShapes('bert', config)].map(([name, shape], tensor) => {
     const size = shape.reduce((product, length) => product * length, 1);
     const values = new Float32Array(size);

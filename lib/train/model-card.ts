@@ -16,11 +16,15 @@ export interface CardFacts {
   fles: string;
 }
 
+const SPARSE_TAGS = ['sparse-encoder', 'sparse', 'splade'];
+const DENSE_TAGS = ['sentence-similarity', 'dense'];
+
 /** README.md of a trained model, with the front matter that the Hugging Face hub reads. */
 export function modelCard(facts: CardFacts): string {
   const { config, name } = facts;
   const masked = config.task === 'mlm';
-  const tags = masked ? ['fill-mask'] : ['sentence-transformers', 'sparse-encoder', 'sparse', 'splade', 'fles'];
+  const dense = config.network.mode === 'dense';
+  const tags = masked ? ['fill-mask'] : ['sentence-transformers', ...(dense ? DENSE_TAGS : SPARSE_TAGS), 'fles'];
   const front = [
     `library_name: ${masked ? 'transformers' : 'sentence-transformers'}`,
     `pipeline_tag: ${masked ? 'fill-mask' : 'feature-extraction'}`,
@@ -30,7 +34,7 @@ export function modelCard(facts: CardFacts): string {
   return [
     `---\n${front.join('\n')}\n---`,
     `# ${name}`,
-    masked ? maskedText(facts) : sparseText(facts),
+    masked ? maskedText(facts) : dense ? denseText(facts) : sparseText(facts),
     ...(facts.evaluation ? [results(facts.evaluation, config)] : []),
     `## Training\n\nTrained with fles ${facts.fles} from \`${publicModel(config.model)}\`, ${facts.steps} steps, with this configuration:\n\n` +
       `\`\`\`json\n${JSON.stringify(publicConfig(config), undefined, 2)}\n\`\`\``,
@@ -41,6 +45,15 @@ export function modelCard(facts: CardFacts): string {
 
 function maskedText({ name }: CardFacts): string {
   return `A masked language model.\n\n\`\`\`python\nfrom transformers import AutoModelForMaskedLM\n\nmodel = AutoModelForMaskedLM.from_pretrained("${name}")\n\`\`\``;
+}
+
+function denseText({ config, name }: CardFacts): string {
+  const score = config.loss.similarity === 'cos' ? ' Vectors have the length 1: a dot product is a cosine.' : '';
+  return [
+    `A dense encoder: a text becomes one vector.${score}`,
+    `\`\`\`js\nimport { FLES1Encoder } from 'fles';\n\nconst encoder = await FLES1Encoder.fromPretrained('${name}');\nconst vectors = await encoder.encodeDense(['What is machine learning?'], { kind: 'query' });\nconsole.log(vectors.row(0));\n\`\`\``,
+    `\`\`\`python\nfrom sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer("${name}")\nprint(model.encode("What is machine learning?"))\n\`\`\``,
+  ].join('\n\n');
 }
 
 function sparseText({ config, name, nnz, lambda, adjustments }: CardFacts): string {

@@ -4,7 +4,7 @@ import { fileError } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { readJsonFile } from '../model/json';
 import { safetensorsHeader } from '../model/safetensors';
-import type { ModelSpec, Pooling } from '../model/spec';
+import type { DensePooling, ModelSpec, Pooling } from '../model/spec';
 import { storedNames } from '../model/tensors';
 import { writeSafetensors } from '../model/write-safetensors';
 import type { NativeTrainer } from '../native';
@@ -14,17 +14,20 @@ import { writeTextFile } from '../text/output-file';
 export interface ModelFolderOptions {
   /** The model started from. */
   base: ModelSpec;
-  pooling: Pooling;
-  queryKind: 'encoder' | 'bag';
+  kind: ModelKind;
   /** Tokens that a bag query leaves out. */
   bagDropped: readonly number[];
   /** Tokens that the trained model reads of a text. */
   maxLength: number;
-  /** A masked language model alone, without the sentence-transformers files of a sparse encoder. */
-  plain: boolean;
   /** README.md. */
   card: string;
 }
+
+/** A masked language model alone, without the files of sentence-transformers, or an encoder. */
+export type ModelKind =
+  | { of: 'masked' }
+  | { of: 'sparse'; pooling: Pooling; queryKind: 'encoder' | 'bag' }
+  | { of: 'dense'; pooling: DensePooling; normalize: boolean };
 
 /** Files of a tokenizer, those of them that a model has. */
 const TOKENIZER_FILES = [
@@ -42,19 +45,21 @@ const POOLING_CONFIG: Record<Pooling, { pooling_strategy: string; activation_fun
   sum_log1p_log1p: { pooling_strategy: 'sum', activation_function: 'log1p_relu' },
 };
 
+const DENSE = 'sentence_transformers.models';
 const ST = 'sentence_transformers.sparse_encoder.models';
 const NETWORK_FOLDER = 'document_0_MLMTransformer';
 const POOLING_FOLDER = '1_SpladePooling';
+const DENSE_POOLING_FOLDER = '1_Pooling';
 const QUERY_FOLDER = 'query_0_SparseStaticEmbedding';
 
 /** Where the weights of a model folder are: beside config.json. */
-export function weightsPath(directory: string, options: Pick<ModelFolderOptions, 'queryKind' | 'plain'>): string {
-  return join(directory, networkFolder(options), 'model.safetensors');
+export function weightsPath(directory: string, kind: ModelKind): string {
+  return join(directory, networkFolder(kind), 'model.safetensors');
 }
 
 /** A router needs a folder for the network of documents; otherwise it is the model's own. */
-function networkFolder({ queryKind, plain }: Pick<ModelFolderOptions, 'queryKind' | 'plain'>): string {
-  return queryKind === 'bag' && !plain ? NETWORK_FOLDER : '';
+function networkFolder(kind: ModelKind): string {
+  return kind.of === 'sparse' && kind.queryKind === 'bag' ? NETWORK_FOLDER : '';
 }
 
 /**
@@ -64,13 +69,13 @@ function networkFolder({ queryKind, plain }: Pick<ModelFolderOptions, 'queryKind
  * Throws `ERR_FILE_*`.
  */
 export async function writeModelFolder(directory: string, options: ModelFolderOptions): Promise<void> {
-  const { base, plain, queryKind } = options;
-  const network = join(directory, networkFolder(options));
+  const { base, kind } = options;
+  const network = join(directory, networkFolder(kind));
   await makeDirectory(network);
-  await writeJson(join(network, 'config.json'), await networkConfig(base));
+  await writeJson(join(network, 'config.json'), await networkConfig(base, kind));
   await copyTokenizer(base, network);
   await writeTextFile(join(directory, 'README.md'), [options.card]);
-  if (plain) return;
+  if (kind.of === 'masked') return;
 
   const settings = await readJsonFile(join(base.networkDirectory, 'sentence_bert_config.json'));
   await writeJson(join(network, 'sentence_bert_config.json'), {
@@ -78,23 +83,44 @@ export async function writeModelFolder(directory: string, options: ModelFolderOp
     do_lower_case: settings?.boolean('do_lower_case', false) ?? false,
   });
   await writeJson(join(directory, 'config_sentence_transformers.json'), {
-    model_type: 'SparseEncoder',
+    model_type: kind.of === 'dense' ? 'SentenceTransformer' : 'SparseEncoder',
     prompts: { query: '', document: '' },
     default_prompt_name: null,
-    similarity_fn_name: 'dot',
+    similarity_fn_name: kind.of === 'dense' && kind.normalize ? 'cosine' : 'dot',
   });
+  if (kind.of === 'dense') return writeDenseModules(directory, kind, base.config.hiddenSize);
   await makeDirectory(join(directory, POOLING_FOLDER));
   await writeJson(join(directory, POOLING_FOLDER, 'config.json'), {
-    ...POOLING_CONFIG[options.pooling],
+    ...POOLING_CONFIG[kind.pooling],
     word_embedding_dimension: base.config.vocabularySize,
   });
-  if (queryKind === 'bag') await writeRouter(directory, options);
+  if (kind.queryKind === 'bag') await writeRouter(directory, options);
   else {
     await writeJson(join(directory, 'modules.json'), [
       { idx: 0, name: '0', path: '', type: `${ST}.MLMTransformer` },
       { idx: 1, name: '1', path: POOLING_FOLDER, type: `${ST}.SpladePooling` },
     ]);
   }
+}
+
+async function writeDenseModules(
+  directory: string,
+  { pooling, normalize }: ModelKind & { of: 'dense' },
+  hiddenSize: number,
+): Promise<void> {
+  await makeDirectory(join(directory, DENSE_POOLING_FOLDER));
+  await writeJson(join(directory, DENSE_POOLING_FOLDER, 'config.json'), {
+    word_embedding_dimension: hiddenSize,
+    pooling_mode_cls_token: pooling === 'cls',
+    pooling_mode_mean_tokens: pooling === 'mean',
+    pooling_mode_max_tokens: false,
+    pooling_mode_mean_sqrt_len_tokens: false,
+  });
+  await writeJson(join(directory, 'modules.json'), [
+    { idx: 0, name: '0', path: '', type: `${DENSE}.Transformer` },
+    { idx: 1, name: '1', path: DENSE_POOLING_FOLDER, type: `${DENSE}.Pooling` },
+    ...(normalize ? [{ idx: 2, name: '2', path: '2_Normalize', type: `${DENSE}.Normalize` }] : []),
+  ]);
 }
 
 async function writeRouter(directory: string, { base, bagDropped }: ModelFolderOptions): Promise<void> {
@@ -124,12 +150,14 @@ function writeJson(path: string, value: unknown): Promise<void> {
 }
 
 /** The config.json of the base with what training has changed: the class, the head, the storage type. */
-async function networkConfig(base: ModelSpec): Promise<object> {
+async function networkConfig(base: ModelSpec, kind: ModelKind): Promise<object> {
   const file = await readJsonFile(join(base.networkDirectory, 'config.json'));
   const { torch_dtype: _, ...kept } = file!.value;
   return {
     ...kept,
-    architectures: [base.architecture === 'bert' ? 'BertForMaskedLM' : 'DistilBertForMaskedLM'],
+    architectures: [
+      `${base.architecture === 'bert' ? 'Bert' : 'DistilBert'}${kind.of === 'dense' ? 'Model' : 'ForMaskedLM'}`,
+    ],
     dtype: 'float32',
     tie_word_embeddings: !base.tensors.some(({ name }) => name === 'head.decoder.weight'),
   };
@@ -152,7 +180,8 @@ async function copyText(from: string, to: string): Promise<void> {
 
 /** Writes the weights under the names of transformers, float32, whole or not at all. */
 export async function writeWeights(path: string, trainer: NativeTrainer, base: ModelSpec): Promise<void> {
-  const names = storedNames(base.architecture, base.config);
+  const hasHead = trainer.tensors.some(({ name }) => name.startsWith('head.'));
+  const names = storedNames(base.architecture, base.config, hasHead);
   const tensors = trainer.tensors.map(({ name, shape }) => ({
     part: `weights/${name}`,
     name: names.get(name)!,

@@ -172,7 +172,7 @@ export const PRESETS = {
     },
   },
   dense: {
-    summary: 'a dense encoder, mean pooling and cosine, for comparison: a plan that cannot be trained yet',
+    summary: 'a dense encoder, mean pooling and cosine, to compare a sparse one with',
     startsFrom: 'bert-base-uncased',
     source: 'sentence-transformers (Reimers and Gurevych 2019, arXiv:1908.10084)',
     published: [],

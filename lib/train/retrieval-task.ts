@@ -122,7 +122,7 @@ export class RetrievalTask implements Task {
           ? addDocuments(df ?? { documents: 0, counts: [] }, documents, report.documentFrequencies)
           : null,
     };
-    return outcome(report, texts.queries.length, documents);
+    return outcome(report, texts.queries.length, documents, config.network.mode);
   }
 
   async close(): Promise<void> {
@@ -152,13 +152,20 @@ async function guarded(
   }
 }
 
-function outcome(report: NativeStepReport, queries: number, documents: number): StepOutcome {
+function outcome(
+  report: NativeStepReport,
+  queries: number,
+  documents: number,
+  mode: TrainConfig['network']['mode'],
+): StepOutcome {
   const { loss, terms, documentTerms, queryTerms, documentFrequencies, queryFrequencies } = report;
   return {
     examples: queries,
     loss,
     terms: terms as StepOutcome['terms'],
-    measurement: { documents, documentTerms, queries, queryTerms, documentFrequencies, queryFrequencies },
+    ...(mode === 'sparse' && {
+      measurement: { documents, documentTerms, queries, queryTerms, documentFrequencies, queryFrequencies },
+    }),
     gradientNorm: report.gradientNorm,
     vanished: report.problem === 'ERR_GRADIENT_VANISHED',
     seconds: { ...report.seconds },

@@ -13,6 +13,7 @@ import { loadCheckpoint } from './checkpoint';
 import { makeConfig, type TrainConfig, type TrainConfigChanges } from './config';
 import { Evaluation } from './evaluation';
 import { MlmTask } from './mlm-task';
+import { poolingOf } from './model-kind';
 import { checkSameRun, type RunContent } from './resume';
 import { RetrievalTask } from './retrieval-task';
 import { RunLog } from './run-log';
@@ -143,12 +144,13 @@ async function checkFresh(output: string, files: RegExp): Promise<void> {
 }
 
 /** Refuses what only the model shows to be wrong. */
-function checkAgainstModel({ clfr, text, task, network }: TrainConfig, spec: ModelSpec, output: string): void {
+function checkAgainstModel(config: TrainConfig, spec: ModelSpec, output: string): void {
+  const { clfr, text, task, network, loss } = config;
   const refuse = (message: string) => new FlesError('ERR_CONFIG_CONFLICT', message);
   const { vocabularySize, maxPositions } = spec.config;
-  if (task === 'retrieval' && network.mode === 'dense') {
+  if (task === 'retrieval' && network.mode === 'dense' && spec.dense?.normalize && loss.similarity === 'dot') {
     throw refuse(
-      'network.mode is "dense", expected "sparse": dense encoders can be used and compared, not yet trained',
+      'loss.similarity is "dot", but the model makes its vectors as long as 1, so that a score is a cosine; set loss.similarity=cos',
     );
   }
   if (output === spec.directory) {
@@ -161,7 +163,7 @@ function checkAgainstModel({ clfr, text, task, network }: TrainConfig, spec: Mod
       );
     }
   }
-  const pooling = network.pooling ?? spec.sparse?.pooling ?? 'max';
+  const pooling = poolingOf(config, spec);
   if (task === 'retrieval' && network.startTerms !== null && pooling.startsWith('sum')) {
     throw refuse(
       `network.startTerms is ${network.startTerms} but the pooling is "${pooling}", whose terms are no matter of the bias alone; ` +
@@ -208,7 +210,7 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
       device: network.device,
       dtype: 'float32',
       config: spec.config,
-      withHead: true,
+      withHead: config.task === 'mlm' || network.mode === 'sparse',
       files: spec.files,
       tensors: spec.tensors,
     },
@@ -217,7 +219,7 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
       dropout: network.dropout,
       attentionDropout: network.attentionDropout,
       dtype: network.dtype,
-      pooling: network.pooling ?? spec.sparse?.pooling ?? 'max',
+      pooling: poolingOf(config, spec),
       queryKind: network.queryKind,
       dropped: new Int32Array(0),
       bagDropped: Int32Array.from(bagDropped),

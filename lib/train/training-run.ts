@@ -9,7 +9,8 @@ import { type Clfr, type ClfrDecision, createClfr, type Lambdas } from './clfr';
 import type { TrainConfig } from './config';
 import type { Evaluation } from './evaluation';
 import { modelCard } from './model-card';
-import { type ModelFolderOptions, weightsPath, writeModelFolder, writeState, writeWeights } from './model-folder';
+import { type ModelKind, weightsPath, writeModelFolder, writeState, writeWeights } from './model-folder';
+import { modelKindOf } from './model-kind';
 import { updateOf } from './objective';
 import { writeTrainReport } from './report';
 import { type RunContent, underConfig } from './resume';
@@ -277,23 +278,23 @@ export class TrainingRun {
   /** Everything in the folder of the best model but the weights and the card is always the same. */
   async #keepBest(candidate: string): Promise<void> {
     const best = join(this.#parts.output, BEST);
-    const options = await this.#writeFolder(best);
-    const to = weightsPath(best, options);
-    await rename(weightsPath(candidate, options), to).catch((error) => {
+    const kind = await this.#writeFolder(best);
+    const to = weightsPath(best, kind);
+    await rename(weightsPath(candidate, kind), to).catch((error) => {
       throw fileError(error, to);
     });
   }
 
   async #writeModel(directory: string): Promise<void> {
     const { trainer, spec } = this.#parts;
-    const options = await this.#writeFolder(directory);
-    await writeWeights(weightsPath(directory, options), trainer, spec);
+    const kind = await this.#writeFolder(directory);
+    await writeWeights(weightsPath(directory, kind), trainer, spec);
   }
 
   /** All but the weights. */
-  async #writeFolder(directory: string): Promise<ModelFolderOptions> {
+  async #writeFolder(directory: string): Promise<ModelKind> {
     const { config, spec, output, bagDropped } = this.#parts;
-    const { text, network, task } = config;
+    const { text, task } = config;
     const { nnz, best } = this.#content;
     const card = modelCard({
       name: basename(output),
@@ -305,17 +306,15 @@ export class TrainingRun {
       ...(best && { evaluation: best }),
       fles: version,
     });
-    const options = {
+    const kind = modelKindOf(config, spec);
+    await writeModelFolder(directory, {
       base: spec,
-      pooling: network.pooling ?? spec.sparse?.pooling ?? 'max',
-      queryKind: network.queryKind,
+      kind,
       maxLength: Math.max(text.documentLength, task === 'mlm' ? 0 : text.queryLength),
-      plain: task === 'mlm',
       bagDropped,
       card,
-    };
-    await writeModelFolder(directory, options);
-    return options;
+    });
+    return kind;
   }
 
   async #save(): Promise<void> {

@@ -148,8 +148,39 @@ test('learns from the scores of a teacher', async () => {
   expect(steps.at(-1).terms.klDivergence.value).toBeLessThan(0.5 * steps[0].terms.klDivergence.value);
 });
 
-test('a dense encoder is refused before anything is written', async () => {
-  const { code, stderr } = await fles([...command('dense', { 'clfr.law': 'none' }), '--preset', 'dense']);
-  expect(code).not.toBe(0);
-  expect(stderr).toContain('ERR_CONFIG_CONFLICT network.mode is "dense"');
+describe('a dense encoder', () => {
+  const settings = { 'clfr.law': 'none', 'loss.flops.documents': 0, 'loss.flops.queries': 0, 'loss.temperature': 0.2 };
+  const train = (output: string, changes: object) =>
+    fles([...command(output, { ...settings, ...changes }), '--preset', 'dense']);
+
+  test('learns by its cosines, and loads as one', async () => {
+    const { code } = await train('dense', { steps: 60 });
+    expect(code).toBe(0);
+    const steps = (await log('dense')).filter(({ kind }) => kind === 'step');
+    expect(Object.keys(steps[0].terms)).toEqual(['infoNCE']);
+    expect(steps[0].nnz).toBeUndefined();
+    expect(steps.at(-1).loss).toBeLessThan(0.7 * steps[0].loss);
+    const encoder = await FLES1Encoder.fromPretrained(join(tiny.folder, 'dense'));
+    expect(encoder.mode).toBe('dense');
+    const { values } = await encoder.encodeDense(['the cat was red']);
+    expect(Math.hypot(...values)).toBeCloseTo(1, 5);
+    encoder.dispose();
+  });
+
+  test('that takes the vector of [CLS] is saved as such', async () => {
+    await train('cls', { 'network.pooling': 'cls', steps: 1 });
+    const pooling = JSON.parse(await readFile(join(tiny.folder, 'cls', '1_Pooling', 'config.json'), 'utf8'));
+    expect(pooling).toMatchObject({ pooling_mode_cls_token: true, pooling_mode_mean_tokens: false });
+  });
+
+  test('whose vectors have the length 1 is refused inner products', async () => {
+    await train('unit', { steps: 1 });
+    const model = ['--model', join(tiny.folder, 'unit')];
+    const { code, stderr } = await fles([
+      ...command('dot', { ...settings, 'loss.similarity': 'dot' }),
+      ...['--preset', 'dense', ...model],
+    ]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('ERR_CONFIG_CONFLICT loss.similarity is "dot"');
+  });
 });

@@ -151,7 +151,7 @@ describe('tensors that the source does not have', () => {
     const { config, files, tensors } = await readModel(fixture.directory);
     const kept = tensors.filter(({ name }) => !absent.test(name));
     const trainer = await native.NativeTrainer.create(
-      { device: 'cpu', config, dtype: 'float32', withHead: false, files: kept.length > 0 ? files : [], tensors: kept },
+      { device: 'cpu', config, dtype: 'float32', withHead: true, files: kept.length > 0 ? files : [], tensors: kept },
       {
         seed: 1,
         dropout: 0,

@@ -71,7 +71,7 @@ export async function readTrainingFixture(name: TrainingModel): Promise<Training
   const tensors = readSafetensors(join(root, `${name}.expected.safetensors`));
   const directory = join(root, name);
   const { architecture, config } = await readModel(directory);
-  const names = storedNames(architecture, config);
+  const names = storedNames(architecture, config, true);
   return {
     directory,
     batch: {
@@ -99,9 +99,10 @@ export async function createTrainer(
   changes: Partial<NativeTrainerOptions> = {},
   device = 'cpu',
 ): Promise<NativeTrainer> {
-  const { config, files, tensors } = await readModel(directory);
+  const dense = changes.pooling === 'mean' || changes.pooling === 'cls';
+  const { config, files, tensors } = await readModel(directory, dense ? { mode: 'dense' } : {});
   return native.NativeTrainer.create(
-    { device, config, dtype: 'float32', withHead: true, files, tensors },
+    { device, config, dtype: 'float32', withHead: !dense, files, tensors },
     {
       seed: 1,
       dropout: 0,

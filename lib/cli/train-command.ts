@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import type { ConfigLayer, TrainConfig } from '../train/config';
 import type { Trainer, TrainProgress, TrainResult } from '../train/trainer';
@@ -31,10 +33,13 @@ export function trainCommand(session: Session): Command {
     .option('--output <dir>', 'the folder of the trained model (key output)')
     .option('--teacher <dir or hub id>', 'a model to learn from (key loss.distillation.teacher)')
     .option('--set <key=value>', 'a key of the recipe; may be repeated', collect)
-    .option('--resume', 'go on from the last checkpoint in the output folder')
+    .option(
+      '--resume',
+      'go on from the last checkpoint in the output folder, by its configuration where no recipe is given',
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  fles train --preset v12b --model bert-base-uncased --data pairs.jsonl --output model --set clfr.target=200',
+      '\nExample:\n  fles train --preset v12b --model bert-base-uncased --data pairs.jsonl --output model --set clfr.target=200 --set clfr.interval=epoch',
     )
     .action((options: Options) => train(options, session));
 }
@@ -51,7 +56,7 @@ async function train(options: Options, session: Session): Promise<void> {
     ...(teacher !== undefined && { loss: { distillation: { teacher } } }),
   };
   const layers = [
-    ...(options.config === undefined ? [] : [await readConfigFile(options.config)]),
+    ...(await baseConfig(options, readConfigFile)),
     { source: 'the command line', changes: flags },
     ...(options.set ?? []).map(parseSetting),
   ];
@@ -71,6 +76,17 @@ async function train(options: Options, session: Session): Promise<void> {
       : []),
     `report: ${result.report}\n`,
   ]);
+}
+
+/** The file of `--config`; without a recipe, a run that goes on has the configuration that it began with. */
+async function baseConfig(
+  { config, preset, resume, output }: Options,
+  read: (path: string) => Promise<ConfigLayer>,
+): Promise<ConfigLayer[]> {
+  if (config !== undefined) return [await read(config)];
+  if (!resume || preset !== undefined || output === undefined) return [];
+  const path = join(output, 'train-config.json');
+  return existsSync(path) ? [await read(path)] : [];
 }
 
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);

@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileError, throwIfAborted } from '../errors';
 import { makeDirectory } from '../make-directory';
 
-/** A lock whose file was not touched for so long belongs to a process that is gone. */
+/** A lock whose file was not touched for so long belongs to a process that is gone, unless that can be seen to live. */
 const STALE_MS = 30_000;
 
 /**
  * Runs `work` while no other call, of this process or another, runs under the same lock file. The file holds the owner and is
  * touched while the work goes on, so that the lock of a killed process is taken over: at once on the same machine, after half
- * a minute from another.
+ * a minute from another. A process is told from a later one of the same number by when it started, where /proc says so.
  */
 export async function withLock<T>(path: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   await acquire(path, signal);
@@ -50,7 +50,7 @@ async function acquire(path: string, signal: AbortSignal | undefined): Promise<v
 /** Without room for the owner there is no lock: an empty one would keep others out for a while. */
 async function writeOwner(file: FileHandle, path: string): Promise<void> {
   try {
-    await file.writeFile(`${hostname()} ${process.pid}`);
+    await file.writeFile(`${hostname()} ${process.pid} ${(await startOf(process.pid)) ?? ''}`);
     await file.close();
   } catch (error) {
     await file.close().catch(() => undefined);
@@ -62,11 +62,24 @@ async function writeOwner(file: FileHandle, path: string): Promise<void> {
 async function isStale(path: string): Promise<boolean> {
   try {
     const age = Date.now() - (await stat(path)).mtimeMs;
-    const [host, pid] = (await readFile(path, 'utf8')).split(' ');
-    return age > STALE_MS || (host === hostname() && !isAlive(Number(pid)));
+    const [host, pid, start] = (await readFile(path, 'utf8')).split(' ');
+    if (host !== hostname()) return age > STALE_MS;
+    if (!isAlive(Number(pid))) return true;
+    return start ? start !== (await startOf(Number(pid))) : age > STALE_MS;
   } catch {
     // Released meanwhile.
     return false;
+  }
+}
+
+/** When a process started, in ticks since the machine did; undefined where that cannot be seen. */
+async function startOf(pid: number): Promise<string | undefined> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The name of the program, in parentheses, may hold anything; the start is the 20th field behind it.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
   }
 }
 

@@ -57,7 +57,7 @@ export const TRAIN_SCHEMA = {
       integer(
         0,
         16,
-        MAX,
+        2 ** 24,
         'tokens in the network at once, which bounds memory and changes no result; null: by the size of the model',
       ),
     ),

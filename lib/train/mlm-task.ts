@@ -1,16 +1,11 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { FlesError } from '../errors';
-import { exists } from '../model/modules';
 import type { Cancellation, NativeMaskedBatch, NativeTrainer, NativeUpdate } from '../native';
-import { readJsonLines } from '../text/lines';
 import type { SpecialTokens } from '../text/vocabulary';
 import type { Lambdas } from './clfr';
-import type { TrainConfig } from './config';
-import { type DocumentPool, openPairs } from './data';
+import type { DocumentPool } from './data';
 import { uniform } from './data/hash';
 import { Permutation } from './data/permutation';
-import { TextStore } from './data/text-store';
+import { openTexts } from './data/texts';
 import type { StepOutcome, Task, TaskContext } from './task';
 
 interface MlmState {
@@ -49,7 +44,14 @@ export class MlmTask implements Task {
     if (tokenizer.special.mask === undefined) {
       throw new FlesError('ERR_TOKENIZER', `${config.model} has no [MASK], which masked words are replaced by`);
     }
-    const { pool, fingerprint, close } = await openTexts(config.data, context.signal);
+    const { paths, split, corpus, queries, qrels } = config.data;
+    const { pool, fingerprint, close } = await openTexts(paths, {
+      split,
+      ...(corpus !== null && { corpus }),
+      ...(queries !== null && { queries }),
+      ...(qrels !== null && { qrels }),
+      signal: context.signal,
+    });
     const size = config.batch.examples ?? pool.size;
     const state = (context.state as MlmState | undefined) ?? { epoch: 0, step: 0, fingerprint, texts: size };
     try {
@@ -116,8 +118,24 @@ export class MlmTask implements Task {
     };
   }
 
-  /** The texts of a step, hidden words and all. */
-  async #prepare({ epoch, step }: MlmState): Promise<NativeMaskedBatch> {
+  /**
+   * The texts of a step, hidden words and all. Texts none of which has a word piece are passed over for those of the steps behind.
+   */
+  async #prepare(state: MlmState): Promise<NativeMaskedBatch> {
+    let from = state;
+    for (let tried = 0; tried < this.stepsPerEpoch; tried++) {
+      const batch = await this.#mask(from, state);
+      if (batch.labels.some((label) => label >= 0)) return batch;
+      from = this.#after(from);
+    }
+    throw new FlesError(
+      'ERR_DATA_EXHAUSTED',
+      `no text of ${this.context.config.data.paths.join(', ')} has a word piece that could be masked; expected texts in the language of the vocabulary`,
+    );
+  }
+
+  /** The texts of one step with the masks of another, or its own. */
+  async #mask({ epoch, step }: MlmState, masks: MlmState): Promise<NativeMaskedBatch> {
     const { config, tokenizer, signal } = this.context;
     const { queries: count, shuffle } = config.batch;
     const order = new Permutation(this.pool.size, [ORDER, config.seed]);
@@ -131,7 +149,7 @@ export class MlmTask implements Task {
     const batch = await tokenizer.encodeBatch(texts, { maxLength: config.text.documentLength, signal });
     const labels = maskTokens(batch, {
       share: config.mlm.share,
-      words: [config.seed, epoch, step],
+      words: [config.seed, masks.epoch, masks.step],
       special: tokenizer.special,
       specialIds: tokenizer.specialIds,
       vocabularySize: tokenizer.vocabulary.length,
@@ -185,37 +203,4 @@ export function maskTokens(batch: { tokens: Int32Array; offsets: Int32Array }, m
     }
   }
   return labels;
-}
-
-/** Texts of any training data: a file of documents, the corpus of a folder, or the documents of pairs. */
-async function openTexts(
-  { paths, ...options }: TrainConfig['data'],
-  signal?: AbortSignal,
-): Promise<{ pool: DocumentPool; fingerprint: string; close(): Promise<void> }> {
-  const path = paths.length === 1 ? await corpusAt(paths[0]!) : undefined;
-  if (path !== undefined) {
-    const store = await TextStore.open(path, { signal });
-    return { pool: store, fingerprint: store.fingerprint, close: () => store.close() };
-  }
-  const { split, corpus, queries, qrels } = options;
-  const source = await openPairs(paths, {
-    split,
-    ...(corpus !== null && { corpus }),
-    ...(queries !== null && { queries }),
-    ...(qrels !== null && { qrels }),
-    signal,
-  });
-  return { pool: source.pool, fingerprint: source.fingerprint, close: () => source.close() };
-}
-
-/** The file of documents that a path is or holds, if it does. */
-async function corpusAt(path: string): Promise<string | undefined> {
-  const status = await stat(path).catch(() => undefined);
-  if (status?.isDirectory()) {
-    for (const name of ['corpus.jsonl', 'collection.tsv']) if (await exists(join(path, name))) return join(path, name);
-    return undefined;
-  }
-  if (!/\.(jsonl|ndjson)$/i.test(path)) return undefined;
-  for await (const { value } of readJsonLines(path)) return 'text' in value ? path : undefined;
-  return undefined;
 }

@@ -6,6 +6,8 @@ export interface CardFacts {
   /** Name of the model. */
   name: string;
   config: TrainConfig;
+  /** Whether the model it started from is the hub's, under the name in the configuration. */
+  fromHub: boolean;
   steps: number;
   /** Mean terms of a document and of a query at the end of the run. */
   nnz?: { documents: number; queries: number };
@@ -28,7 +30,7 @@ export function modelCard(facts: CardFacts): string {
   const front = [
     `library_name: ${masked ? 'transformers' : 'sentence-transformers'}`,
     `pipeline_tag: ${masked ? 'fill-mask' : 'feature-extraction'}`,
-    ...(isHubId(config.model) ? [`base_model: ${config.model}`] : []),
+    ...(facts.fromHub ? [`base_model: ${config.model}`] : []),
     `tags:\n${tags.map((tag) => `- ${tag}`).join('\n')}`,
   ];
   return [
@@ -36,8 +38,8 @@ export function modelCard(facts: CardFacts): string {
     `# ${name}`,
     masked ? maskedText(facts) : dense ? denseText(facts) : sparseText(facts),
     ...(facts.evaluation ? [results(facts.evaluation, config)] : []),
-    `## Training\n\nTrained with fles ${facts.fles} from \`${publicModel(config.model)}\`, ${facts.steps} steps, with this configuration:\n\n` +
-      `\`\`\`json\n${JSON.stringify(publicConfig(config), undefined, 2)}\n\`\`\``,
+    `## Training\n\nTrained with fles ${facts.fles} from \`${publicModel(facts)}\`, ${facts.steps} steps, with this configuration:\n\n` +
+      `\`\`\`json\n${JSON.stringify(publicConfig(facts), undefined, 2)}\n\`\`\``,
   ]
     .map((part) => `${part}\n`)
     .join('\n');
@@ -91,12 +93,13 @@ function results({ metrics, nnz, flops, step }: EvaluationLine, { evaluation }: 
 }
 
 /** The configuration with the names of files in the place of their paths on this machine. */
-function publicConfig({ output: _, ...config }: TrainConfig): object {
+function publicConfig(facts: CardFacts): object {
+  const { output: _, ...config } = facts.config;
   const named = (path: string | null) => (path === null ? null : baseName(path));
-  const { data, evaluation } = config;
+  const { data, evaluation, loss } = config;
   return {
     ...config,
-    model: publicModel(config.model),
+    model: publicModel(facts),
     data: {
       ...data,
       paths: data.paths.map(baseName),
@@ -104,17 +107,18 @@ function publicConfig({ output: _, ...config }: TrainConfig): object {
       queries: named(data.queries),
       qrels: named(data.qrels),
     },
+    loss: { ...loss, distillation: { ...loss.distillation, teacher: publicTeacher(loss.distillation.teacher) } },
     evaluation: { ...evaluation, data: named(evaluation.data) },
   };
 }
 
-/** `organisation/name`, unless it leads out of a folder. */
-function isHubId(model: string): boolean {
-  return /^[\w-][\w.-]*\/[\w.-]+$/.test(model);
+function publicModel({ config, fromHub }: CardFacts): string {
+  return fromHub ? config.model : baseName(config.model);
 }
 
-function publicModel(model: string): string {
-  return isHubId(model) ? model : baseName(model);
+/** A name with one slash may be the hub's; any other path is a folder's. */
+function publicTeacher(teacher: string | null): string | null {
+  return teacher === null || /^[\w-][\w.-]*\/[\w.-]+$/.test(teacher) ? teacher : baseName(teacher);
 }
 
 function baseName(path: string): string {

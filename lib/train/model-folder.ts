@@ -30,7 +30,7 @@ export type ModelKind =
   | { of: 'dense'; pooling: DensePooling; normalize: boolean };
 
 /** Files of a tokenizer, those of them that a model has. */
-const TOKENIZER_FILES = [
+export const TOKENIZER_FILES = [
   'tokenizer.json',
   'vocab.txt',
   'tokenizer_config.json',
@@ -168,15 +168,25 @@ async function copyTokenizer(base: ModelSpec, directory: string): Promise<void> 
 }
 
 async function copyText(from: string, to: string): Promise<void> {
-  let text: string;
-  try {
-    text = await readFile(from, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw fileError(error, from);
-  }
-  await writeTextFile(to, [text]);
+  const text = await readFileIfThere(from);
+  if (text !== undefined) await writeTextFile(to, [text]);
 }
+
+export async function readFileIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw fileError(error, path);
+  }
+}
+
+/**
+ * BERT's decoder has the bias of the head under a name of its own, which transformers 5 ties to it only where the decoder's weight is
+ * tied too.
+ */
+const UNTIED_DECODER = 'cls.predictions.decoder.weight';
+const UNTIED_DECODER_BIAS = 'cls.predictions.decoder.bias';
 
 /** Writes the weights under the names of transformers, float32, whole or not at all. */
 export async function writeWeights(path: string, trainer: NativeTrainer, base: ModelSpec): Promise<void> {
@@ -187,6 +197,9 @@ export async function writeWeights(path: string, trainer: NativeTrainer, base: M
     name: names.get(name)!,
     shape,
   }));
+  const untied = tensors.find(({ name }) => name === UNTIED_DECODER);
+  const bias = tensors.find(({ part }) => part === 'weights/head.bias');
+  if (untied && bias) tensors.push({ ...bias, name: UNTIED_DECODER_BIAS });
   await trainer.save(
     path,
     safetensorsHeader(tensors),

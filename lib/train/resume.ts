@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { show } from '../check';
 import { FlesError } from '../errors';
+import type { ModelSpec } from '../model/spec';
 import type { ClfrState } from './clfr';
 import { TRAIN_SCHEMA, type TrainConfig } from './config';
+import { readFileIfThere, TOKENIZER_FILES } from './model-folder';
 import type { EvaluationLine } from './run-log';
 import { fields } from './schema';
 import type { WindowState } from './window';
@@ -9,6 +13,8 @@ import type { WindowState } from './window';
 /** What a checkpoint holds besides weights, moments and the number of steps. */
 export interface RunContent {
   config: TrainConfig;
+  /** `fingerprintOf` the model that the run began with. */
+  model: string;
   /** Updates of the weights: steps less those without a gradient. */
   updates: number;
   /** The task's own: where its data stand. */
@@ -36,6 +42,29 @@ const JUDGED_BY = ['data', 'split', 'metric', 'maxLength'] as const;
 export function underConfig(content: RunContent, config: TrainConfig): RunContent {
   const same = JUDGED_BY.every((key) => content.config.evaluation[key] === config.evaluation[key]);
   return { ...content, config, best: same ? content.best : null };
+}
+
+/**
+ * Hash of what a run needs of its model besides the weights, which a checkpoint has: the sizes of the network and the tokenizer.
+ * Throws `ERR_FILE_*`.
+ */
+export async function fingerprintOf(spec: ModelSpec): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([spec.architecture, spec.config]));
+  for (const name of TOKENIZER_FILES) {
+    const text = await readFileIfThere(join(spec.networkDirectory, name));
+    hash.update(JSON.stringify([name, text ?? null]));
+  }
+  return hash.digest('hex');
+}
+
+/** Refuses to go on with another model. Throws `ERR_RESUME_MISMATCH`. */
+export function checkSameModel(model: string, earlier: string, { model: name }: TrainConfig, output: string): void {
+  if (model === earlier) return;
+  throw new FlesError(
+    'ERR_RESUME_MISMATCH',
+    `the run in ${output} began with another tokenizer or network than ${name} has now; ` +
+      'put the model back as it was (or name the revision), or choose another output',
+  );
 }
 
 /** Refuses to go on with another configuration. Throws `ERR_RESUME_MISMATCH` naming the keys. */

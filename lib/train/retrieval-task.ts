@@ -49,6 +49,9 @@ export class RetrievalTask implements Task {
     );
     let teacher: Teacher | undefined;
     try {
+      const own = await negativesNote(source, config);
+      const fewer = batch.examples !== null && batch.examples > source.size;
+      checkSize(source, fewer ? source.size : (batch.examples ?? source.size), batch.queries);
       const stream = streamBatches(
         source,
         tokenizer,
@@ -56,7 +59,7 @@ export class RetrievalTask implements Task {
           queries: batch.queries,
           negatives: batch.negatives,
           ...(batch.givenNegatives !== null && { givenNegatives: batch.givenNegatives }),
-          ...(batch.examples !== null && { examples: batch.examples }),
+          ...(batch.examples !== null && !fewer && { examples: batch.examples }),
           seed,
           shuffle: batch.shuffle,
           lastStep: batch.lastStep,
@@ -73,7 +76,12 @@ export class RetrievalTask implements Task {
         loss.flops.weighting === 'idf'
           ? await idfWeights(source.pool, tokenizer, spec.config.vocabularySize, idfOptions)
           : undefined;
-      return new RetrievalTask(context, source, notes, stream, teacher, idf, earlier);
+      const all = fewer
+        ? [
+            `the data has ${source.size} examples, fewer than batch.examples=${batch.examples}: an epoch has all of them`,
+          ]
+        : [];
+      return new RetrievalTask(context, source, [...notes, ...all, ...own], stream, teacher, idf, earlier);
     } catch (error) {
       teacher?.dispose();
       await source.close();
@@ -174,11 +182,38 @@ function outcome(
   };
 }
 
+/** Tells of negatives in the data that the recipe leaves out, as its first example shows. */
+async function negativesNote(source: PairSource, { batch, data }: TrainConfig): Promise<string[]> {
+  if (batch.givenNegatives !== 0 || source.size === 0) return [];
+  const [example] = await source.examples([0]);
+  if (example!.negatives.length === 0) return [];
+  return [
+    `${data.paths.join(', ')} has negatives of its own, which batch.givenNegatives=0 leaves out; set batch.givenNegatives=null to learn from them`,
+  ];
+}
+
+/** Refuses an epoch that is shorter than a step. */
+function checkSize({ name }: PairSource, examples: number, queries: number): void {
+  if (queries <= examples) return;
+  throw new FlesError(
+    'ERR_DATA_EXHAUSTED',
+    `an epoch of ${name} has ${examples} examples, expected ${queries} or more, the queries of one step; lower batch.queries or add data`,
+  );
+}
+
 /** Refuses to learn from scores that nobody gives. */
-function checkScores({ loss, data }: TrainConfig, source: PairSource): void {
+function checkScores({ loss, data, batch }: TrainConfig, source: PairSource): void {
   const { kl, marginMse, teacher } = loss.distillation;
-  if (kl + marginMse === 0 || teacher !== null || source.scored) return;
+  if (kl + marginMse === 0 || teacher !== null) return;
   const key = kl > 0 ? 'kl' : 'marginMse';
+  if (source.scored && batch.givenNegatives === 0) {
+    throw new FlesError(
+      'ERR_CONFIG_CONFLICT',
+      `loss.distillation.${key} is ${loss.distillation[key]} but batch.givenNegatives is 0, which leaves out the negatives that have scores; ` +
+        'set batch.givenNegatives=null',
+    );
+  }
+  if (source.scored) return;
   throw new FlesError(
     'ERR_CONFIG_CONFLICT',
     `loss.distillation.${key} is ${loss.distillation[key]}, but ${data.paths.join(', ')} has no scores of a teacher; ` +

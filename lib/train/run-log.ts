@@ -1,6 +1,6 @@
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileError } from '../errors';
+import { FlesError, fileError } from '../errors';
 import { readLines } from '../text/lines';
 import { appendWhole, writeTextFile } from '../text/output-file';
 import type { ClfrDecision, Lambdas } from './clfr';
@@ -69,6 +69,8 @@ export class RunLog {
     private readonly path: string,
     private readonly file: FileHandle,
     private readonly events: TensorBoardWriter,
+    /** Whether the log of the steps done was not there. */
+    readonly lost: boolean,
   ) {}
 
   /**
@@ -77,7 +79,8 @@ export class RunLog {
    */
   static async open(directory: string, step: number): Promise<RunLog> {
     const path = join(directory, METRICS_FILE);
-    const kept = step === 0 ? [] : (await readLog(path)).filter((line) => line.step <= step);
+    const earlier = step === 0 ? [] : await readLogIfThere(path);
+    const kept = earlier?.filter((line) => line.step <= step) ?? [];
     await writeTextFile(
       path,
       kept.map((line) => `${JSON.stringify(line)}\n`),
@@ -90,7 +93,7 @@ export class RunLog {
         const other = join(directory, name);
         if (name.startsWith(EVENT_FILE_PREFIX) && other !== events.path) await rm(other);
       }
-      return new RunLog(path, await open(path, 'a'), events);
+      return new RunLog(path, await open(path, 'a'), events, earlier === undefined);
     } catch (error) {
       await events.discard();
       throw fileError(error, path);
@@ -108,6 +111,15 @@ export class RunLog {
       throw fileError(error, this.path);
     });
     await Promise.all([file, this.events.close()]);
+  }
+}
+
+async function readLogIfThere(path: string): Promise<LogLine[] | undefined> {
+  try {
+    return await readLog(path);
+  } catch (error) {
+    if (error instanceof FlesError && error.code === 'ERR_FILE_NOT_FOUND') return undefined;
+    throw error;
   }
 }
 

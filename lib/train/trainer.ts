@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FlesError } from '../errors';
 import { makeDirectory } from '../make-directory';
@@ -14,7 +14,7 @@ import { makeConfig, type TrainConfig, type TrainConfigChanges } from './config'
 import { Evaluation } from './evaluation';
 import { MlmTask } from './mlm-task';
 import { poolingOf } from './model-kind';
-import { checkSameRun, type RunContent } from './resume';
+import { checkSameModel, checkSameRun, fingerprintOf, type RunContent } from './resume';
 import { RetrievalTask } from './retrieval-task';
 import { RunLog } from './run-log';
 import type { Task } from './task';
@@ -62,6 +62,7 @@ export class Trainer {
    */
   async run(options: TrainOptions = {}): Promise<TrainResult> {
     const output = resolve(this.config.output);
+    const isNew = !(await stat(output).catch(() => undefined));
     await makeDirectory(output);
     const patience = AbortSignal.timeout(PATIENCE_MS);
     const signal = AbortSignal.any([patience, ...(options.signal ? [options.signal] : [])]);
@@ -72,6 +73,8 @@ export class Trainer {
         return this.#run(output, options);
       });
     } catch (error) {
+      // It goes when it is empty alone.
+      if (isNew) await rmdir(output).catch(() => undefined);
       if (held) throw error;
       if (error === patience.reason) {
         throw new FlesError('ERR_OUTPUT_BUSY', `another run writes to ${output}; wait for its end, or choose another`);
@@ -84,6 +87,7 @@ export class Trainer {
     const { config } = this;
     const { signal, onProgress } = options;
     if (!options.resume) await checkFresh(output, TAKEN);
+    await removeLeftovers(output);
     const directory = await resolveModel(config.model, { signal, onProgress });
     const spec = await readModel(directory, config.task === 'retrieval' ? { mode: config.network.mode } : {});
     checkAgainstModel(config, spec, output);
@@ -96,8 +100,15 @@ export class Trainer {
     const checkpoint = options.resume
       ? await loadCheckpoint<RunContent>(join(output, CHECKPOINTS), (error) => notes.push(error.message))
       : undefined;
-    if (checkpoint) checkSameRun(config, checkpoint.content.config, output);
-    else if (options.resume) await checkFresh(output, MODEL_FILES);
+    const model = await fingerprintOf(spec);
+    if (checkpoint) {
+      checkSameRun(config, checkpoint.content.config, output);
+      checkSameModel(model, checkpoint.content.model, config, output);
+    } else if (options.resume) {
+      // A run that was stopped before its first checkpoint may have left all but a model.
+      const own = (await readdir(output)).includes(RUN_FILE);
+      await checkFresh(output, own ? MODEL_FILES : TAKEN);
+    }
     const context = { config, spec, tokenizer, signal, state: checkpoint?.content.task };
     const task: Task = config.task === 'mlm' ? await MlmTask.open(context) : await RetrievalTask.open(context);
     let trainer: NativeTrainer | undefined;
@@ -111,10 +122,11 @@ export class Trainer {
         });
         await trainer.load([path], places, checkpoint.content.updates);
       } else notes.push(...(await task.begin(trainer)));
-      await writeTextFile(join(output, 'train-config.json'), [`${JSON.stringify(config, undefined, 2)}\n`]);
+      await writeTextFile(join(output, RUN_FILE), [`${JSON.stringify(config, undefined, 2)}\n`]);
       log = await RunLog.open(output, checkpoint?.step ?? 0);
+      if (log.lost) notes.push(`metrics.jsonl is gone: the log begins anew behind step ${checkpoint!.step}`);
       const run = new TrainingRun(
-        { config, output, spec, task, trainer, bagDropped, log, evaluation },
+        { config, output, spec, model, task, trainer, bagDropped, log, evaluation },
         checkpoint,
         options,
       );
@@ -127,9 +139,21 @@ export class Trainer {
   }
 }
 
-/** Files of a model, and those with the ones that a run has from its beginning. */
+/** The configuration of a run, which is there before its first step. */
+const RUN_FILE = 'train-config.json';
+/** Files of a model, and those with all others that a run writes. */
 const MODEL_FILES = /^(config\.json|modules\.json|.*\.safetensors(\.index\.json)?)$/;
-const TAKEN = new RegExp(`${MODEL_FILES.source}|^(checkpoints|metrics\\.jsonl|train-config\\.json)$`);
+const TAKEN = new RegExp(
+  `${MODEL_FILES.source}|^(checkpoints|metrics\\.jsonl|train-config\\.json|README\\.md|report\\.html|events\\.out\\.tfevents\\..*)$`,
+);
+
+/** Removes what a run that was killed has left half written. */
+async function removeLeftovers(output: string): Promise<void> {
+  for (const name of await readdir(output)) {
+    if (!LEFTOVER.test(name)) continue;
+    await rm(join(output, name), { recursive: true, force: true });
+  }
+}
 
 /** Refuses a folder that holds a model or a run already. */
 async function checkFresh(output: string, files: RegExp): Promise<void> {
@@ -143,9 +167,12 @@ async function checkFresh(output: string, files: RegExp): Promise<void> {
   }
 }
 
+/** Of an index, a model to be evaluated, and files before they get their names. */
+const LEFTOVER = /^(\.index-\w{6}|\.candidate|\..+\.[0-9a-f]{12}\.tmp|model\.safetensors\.tmp)$/;
+
 /** Refuses what only the model shows to be wrong. */
 function checkAgainstModel(config: TrainConfig, spec: ModelSpec, output: string): void {
-  const { clfr, text, task, network, loss } = config;
+  const { clfr, text, task, network, loss, evaluation } = config;
   const refuse = (message: string) => new FlesError('ERR_CONFIG_CONFLICT', message);
   const { vocabularySize, maxPositions } = spec.config;
   if (task === 'retrieval' && network.mode === 'dense' && spec.dense?.normalize && loss.similarity === 'dot') {
@@ -162,6 +189,11 @@ function checkAgainstModel(config: TrainConfig, spec: ModelSpec, output: string)
         `text.${key} is ${text[key]}, expected at most ${maxPositions}, the positions of the model; lower it`,
       );
     }
+  }
+  if (evaluation.data !== null && (evaluation.maxLength ?? 0) > maxPositions) {
+    throw refuse(
+      `evaluation.maxLength is ${evaluation.maxLength}, expected at most ${maxPositions}, the positions of the model; lower it`,
+    );
   }
   const pooling = poolingOf(config, spec);
   if (task === 'retrieval' && network.startTerms !== null && pooling.startsWith('sum')) {

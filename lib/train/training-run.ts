@@ -1,5 +1,5 @@
 import { rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { FlesError, fileError, isFileError } from '../errors';
 import type { ModelSpec } from '../model/spec';
 import { cancellable, type NativeTrainer, type NativeUpdate } from '../native';
@@ -63,6 +63,8 @@ interface Parts {
   config: TrainConfig;
   output: string;
   spec: ModelSpec;
+  /** `fingerprintOf` it. */
+  model: string;
   task: Task;
   trainer: NativeTrainer;
   /** Tokens that a bag query leaves out. */
@@ -103,6 +105,7 @@ export class TrainingRun {
       ? underConfig(checkpoint.content, config)
       : {
           config,
+          model: parts.model,
           updates: 0,
           task: task.state,
           clfr: this.#clfr.start(config.loss.flops),
@@ -180,7 +183,7 @@ export class TrainingRun {
     await this.#addToLog(outcome, elapsed, update, lambda);
     this.#checkGradient(outcome);
     this.#content = { ...this.#content, evaluationDue: this.#evaluatesNow() };
-    const evaluation = this.#content.evaluationDue ? await this.#evaluate() : undefined;
+    const evaluation = this.#content.evaluationDue ? await this.#evaluateOrSave() : undefined;
     if (step % config.checkpoint.every === 0 || step === this.#steps) await this.#save();
     this.#report(outcome, { lambda, update, elapsed, decisions, evaluation });
   }
@@ -252,6 +255,16 @@ export class TrainingRun {
     return evaluation !== undefined && (this.#step % interval === 0 || this.#step === this.#steps);
   }
 
+  /** Whatever an evaluation fails of, the steps before it are not lost. */
+  async #evaluateOrSave(): Promise<EvaluationLine> {
+    try {
+      return await this.#evaluate();
+    } catch (error) {
+      if (!this.#callbacks.signal?.aborted) await this.#save().catch(() => undefined);
+      throw error;
+    }
+  }
+
   async #evaluate(): Promise<EvaluationLine> {
     const { output, config, log } = this.#parts;
     const { signal } = this.#callbacks;
@@ -299,6 +312,7 @@ export class TrainingRun {
     const card = modelCard({
       name: basename(output),
       config,
+      fromHub: spec.directory !== resolve(config.model),
       steps: this.#step,
       ...(nnz && { nnz }),
       lambda: this.#lambdas(this.#step).documents,

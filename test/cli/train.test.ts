@@ -138,6 +138,13 @@ test('masked-language-model training learns, and what it writes can be trained o
   expect(next.code).toBe(0);
 });
 
+test('--resume without a recipe goes on by the configuration that the run began with', async () => {
+  await fles(command('out', { steps: 3 }));
+  const { code, stderr, stdout } = await fles(['train', '--resume', '--output', join(tiny.folder, 'out')]);
+  expect({ code, stderr: stderr.match(/ERR_\w+/) }).toEqual({ code: 0, stderr: null });
+  expect(stdout).toMatch(/^3 steps;/);
+});
+
 test('learns from the scores of a teacher', async () => {
   await fles(command('teacher'));
   const teacher = ['--teacher', join(tiny.folder, 'teacher'), '--set', 'loss.infoNce=0'];

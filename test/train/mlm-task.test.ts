@@ -1,5 +1,13 @@
-import { expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { native } from '../../lib/native';
 import { maskTokens } from '../../lib/train/mlm-task';
+import { readLog } from '../../lib/train/run-log';
+import { Trainer } from '../../lib/train/trainer';
+import { fakeTrainer } from './fake-trainer';
+import { tinyRun } from './tiny-run';
 
 const masking = {
   share: 0.15,
@@ -45,4 +53,55 @@ test('the same step hides the same tokens, another one others', () => {
   const labels = (step: number) => [...maskTokens(batch(4, 50), { ...masking, words: [1, 0, step] })];
   expect(labels(3)).toEqual(labels(3));
   expect(labels(3)).not.toEqual(labels(4));
+});
+
+describe('the texts', () => {
+  const real = native.NativeTrainer;
+  beforeEach(() => {
+    native.NativeTrainer = fakeTrainer();
+  });
+  afterEach(() => {
+    native.NativeTrainer = real;
+  });
+
+  /** The epoch after 3 steps of 4 texts, which says how many texts there are. */
+  async function textsOf(...files: [name: string, lines: readonly object[]][]) {
+    const tiny = await tinyRun();
+    const paths = files.map(([name]) => join(tiny.folder, name));
+    for (const [i, [, lines]] of files.entries()) {
+      await writeFile(paths[i]!, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    }
+    const config = tiny.config('out', { task: 'mlm', steps: 3, batch: { queries: 4, negatives: 0 }, data: { paths } });
+    await new Trainer(config).run();
+    const lines = await readLog(join(tiny.folder, 'out', 'metrics.jsonl'));
+    const epoch = lines.flatMap((line) => (line.kind === 'step' ? [line.epoch] : [])).at(-1)!;
+    return Math.round((3 * 4) / epoch);
+  }
+  const animals = Array.from({ length: 12 }, () => ({ text: 'the cat was red and it sat there' }));
+
+  test('need no ids', async () => {
+    expect(await textsOf(['a.jsonl', animals])).toBe(12);
+  });
+
+  test('come from several files, of texts and of pairs', async () => {
+    const pair = { query: 'who saw the owl', positive: 'the owl was blue' };
+    expect(await textsOf(['a.jsonl', animals], ['b.jsonl', animals], ['c.jsonl', Array(8).fill(pair)])).toBe(32);
+  });
+
+  test('without a word piece are passed over', async () => {
+    const empty = Array.from({ length: 20 }, () => ({ text: '' }));
+    expect(await textsOf(['a.jsonl', [...animals, ...empty]])).toBe(32);
+    await expect(textsOf(['a.jsonl', empty])).rejects.toMatchObject({
+      code: 'ERR_DATA_EXHAUSTED',
+      message: expect.stringContaining('has a word piece that could be masked'),
+    });
+  });
+
+  test('that are compressed are refused as such', async () => {
+    const tiny = await tinyRun();
+    const path = join(tiny.folder, 'texts.jsonl');
+    await writeFile(path, gzipSync(JSON.stringify(animals[0])));
+    const config = tiny.config('out', { task: 'mlm', data: { paths: [path] } });
+    await expect(new Trainer(config).run()).rejects.toMatchObject({ code: 'ERR_FILE_COMPRESSED' });
+  });
 });

@@ -1,4 +1,5 @@
-import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { native } from '../../lib/native';
@@ -101,26 +102,87 @@ test('masked language modelling does not go on with other texts', async () => {
   await expect(new Trainer(config).run({ resume: true })).rejects.toMatchObject({ code: 'ERR_RESUME_MISMATCH' });
 });
 
-test('a model that no run has made is not written over, with resume either', async () => {
-  const folder = join(tiny.folder, 'other');
-  await mkdir(folder);
-  await writeFile(join(folder, 'model.safetensors'), '');
-  const run = new Trainer(tiny.config('other')).run({ resume: true });
-  await expect(run).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
-});
+test.each(['model.safetensors', 'README.md'])(
+  '%s that no run has made is not written over, with resume either',
+  async (name) => {
+    const folder = join(tiny.folder, 'other');
+    await mkdir(folder);
+    await writeFile(join(folder, name), '');
+    const run = new Trainer(tiny.config('other')).run({ resume: true });
+    await expect(run).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+  },
+);
 
 describe('without resume', () => {
-  test.each(['metrics.jsonl', 'config.json', 'model.safetensors.index.json'])(
-    '%s is not written over',
-    async (name) => {
-      const folder = join(tiny.folder, 'other');
-      await mkdir(folder);
-      await writeFile(join(folder, name), '{}');
-      const again = new Trainer(tiny.config('other')).run();
-      await expect(again).rejects.toMatchObject({
-        code: 'ERR_OUTPUT_EXISTS',
-        message: expect.stringContaining(name),
-      });
-    },
-  );
+  test.each([
+    'metrics.jsonl',
+    'config.json',
+    'model.safetensors.index.json',
+    'README.md',
+    'report.html',
+    'events.out.tfevents.1.other.1.0',
+  ])('%s is not written over', async (name) => {
+    const folder = join(tiny.folder, 'other');
+    await mkdir(folder);
+    await writeFile(join(folder, name), '{}');
+    const again = new Trainer(tiny.config('other')).run();
+    await expect(again).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_EXISTS',
+      message: expect.stringContaining(name),
+    });
+  });
+});
+
+test('is not taken up with another tokenizer', async () => {
+  const config = tiny.config('out');
+  await stoppedAfter(4, config);
+  const vocabulary = join(tiny.model, 'vocab.txt');
+  const [pad, unk, cls, sep, mask, ...words] = (await readFile(vocabulary, 'utf8')).trim().split('\n');
+  await writeFile(vocabulary, [pad, unk, cls, sep, mask, ...words.reverse(), ''].join('\n'));
+  await expect(new Trainer(config).run({ resume: true })).rejects.toMatchObject({
+    code: 'ERR_RESUME_MISMATCH',
+    message: expect.stringContaining('another tokenizer or network'),
+  });
+});
+
+test('goes on where its log is gone, with a note', async () => {
+  const config = tiny.config('out');
+  await stoppedAfter(4, config);
+  await rm(join(tiny.folder, 'out', 'metrics.jsonl'));
+  const notes: string[] = [];
+  await new Trainer(config).run({ resume: true, onNote: (note) => notes.push(note) });
+  expect(notes).toEqual(['metrics.jsonl is gone: the log begins anew behind step 4']);
+});
+
+test('removes what a killed run has left half written', async () => {
+  const folder = join(tiny.folder, 'out');
+  const left = ['.index-a1B2c3', '.candidate', '.README.md.0123456789ab.tmp', 'model.safetensors.tmp'];
+  await mkdir(join(folder, left[0]!), { recursive: true });
+  for (const name of left.slice(1)) await writeFile(join(folder, name), '');
+  await writeFile(join(folder, '.gitignore'), '');
+  await new Trainer(tiny.config('out')).run();
+  const names = await readdir(folder);
+  expect(names.filter((name) => left.includes(name))).toEqual([]);
+  expect(names).toContain('.gitignore');
+});
+
+test('an evaluation that fails costs no step', async () => {
+  vi.spyOn(Evaluation.prototype, 'run').mockRejectedValue(new Error('no room for an index'));
+  const config = tiny.config('out', { evaluation: { data: tiny.dev, every: 8 } });
+  await expect(new Trainer(config).run()).rejects.toThrow('no room for an index');
+  expect(await checkpoints()).toContain('step-00000008');
+  vi.restoreAllMocks();
+  const steps: number[] = [];
+  await new Trainer(config).run({ resume: true, onStep: ({ step }) => steps.push(step) });
+  expect(steps[0]).toBe(9);
+  expect((await evaluations('out'))[0]!.step).toBe(8);
+});
+
+test('texts of an evaluation that are longer than the model reads are refused before the first step', async () => {
+  const config = tiny.config('out', { evaluation: { data: tiny.dev, maxLength: 33 } });
+  await expect(new Trainer(config).run()).rejects.toMatchObject({
+    code: 'ERR_CONFIG_CONFLICT',
+    message: expect.stringContaining('evaluation.maxLength is 33, expected at most 32'),
+  });
+  expect(existsSync(join(tiny.folder, 'out'))).toBe(false);
 });

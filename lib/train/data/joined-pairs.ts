@@ -7,6 +7,15 @@ export function joinPairs(sources: readonly PairSource[]): PairSource {
   return new JoinedPairs(sources);
 }
 
+/** Documents of several pools, one pool after the other. */
+export function joinPools(pools: readonly DocumentPool[]): DocumentPool {
+  const begins = beginsOf(pools.map(({ size }) => size));
+  return {
+    size: begins.at(-1)!,
+    documents: (numbers) => fromParts(numbers, begins, (part, own) => pools[part]!.documents(own)),
+  };
+}
+
 class JoinedPairs implements PairSource {
   readonly name: string;
   readonly size: number;
@@ -28,12 +37,7 @@ class JoinedPairs implements PairSource {
       .update(sources.map(({ fingerprint }) => fingerprint).join())
       .digest('hex');
     // A corpus that several share counts once.
-    const pools = [...new Set(sources.map(({ pool }) => pool))];
-    const begins = beginsOf(pools.map(({ size }) => size));
-    this.pool = {
-      size: begins.at(-1)!,
-      documents: (numbers) => fromParts(numbers, begins, (part, own) => pools[part]!.documents(own)),
-    };
+    this.pool = joinPools([...new Set(sources.map(({ pool }) => pool))]);
   }
 
   examples(numbers: readonly number[]): Promise<TrainingExample[]> {

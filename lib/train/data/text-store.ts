@@ -7,8 +7,11 @@ import { LineFile, type ScanOptions } from './line-file';
 import type { DocumentPool, TrainingText } from './pair-source';
 
 export interface TextStoreOptions extends ScanOptions {
-  /** What the keys of its texts are made of: their ids, or the texts where those of another file are to be compared. */
-  keys?: 'id' | 'text';
+  /**
+   * What the keys of its texts are made of: their ids, or the texts where those of another file are to be compared. `none`: of
+   * the texts, which need no ids.
+   */
+  keys?: 'id' | 'text' | 'none';
 }
 
 interface StoredText {
@@ -27,14 +30,14 @@ export class TextStore implements DocumentPool {
   readonly #file: LineFile;
   readonly #ids: IdTable;
   readonly #parse: (line: string, where: string) => StoredText;
-  readonly #keys: 'id' | 'text';
+  readonly #keys: NonNullable<TextStoreOptions['keys']>;
   readonly #salt: number;
 
   private constructor(file: LineFile, ids: IdTable, options: TextStoreOptions) {
     this.path = file.path;
     this.#file = file;
     this.#ids = ids;
-    this.#parse = parserOf(file.path);
+    this.#parse = parserOf(file.path, options);
     this.#keys = options.keys ?? 'id';
     // Of the content, so that files that were moved have the same keys.
     this.#salt = hashText(file.fingerprint);
@@ -47,7 +50,7 @@ export class TextStore implements DocumentPool {
    * `LineFile.open` throws.
    */
   static async open(path: string, options: TextStoreOptions = {}): Promise<TextStore> {
-    const parse = parserOf(path);
+    const parse = parserOf(path, options);
     const ids = new IdTable();
     const file = await LineFile.open(
       path,
@@ -55,7 +58,7 @@ export class TextStore implements DocumentPool {
       (bytes, begin, end, number) => {
         const where = `${path}:${number}`;
         const { id } = parse(bytes.toString('utf8', begin, end), where);
-        if (!ids.add(id)) {
+        if (options.keys !== 'none' && !ids.add(id)) {
           throw new FlesError(
             'ERR_ID_DUPLICATE',
             `${where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
@@ -116,8 +119,9 @@ export class TextStore implements DocumentPool {
   }
 }
 
-function parserOf(path: string): (line: string, where: string) => StoredText {
-  return /\.tsv$/i.test(path) ? parseColumns : parseRecord;
+function parserOf(path: string, { keys }: TextStoreOptions): (line: string, where: string) => StoredText {
+  if (/\.tsv$/i.test(path)) return parseColumns;
+  return (line, where) => parseRecord(line, where, keys !== 'none');
 }
 
 function parseColumns(line: string, where: string): StoredText {
@@ -129,10 +133,10 @@ function parseColumns(line: string, where: string): StoredText {
   return { id: line.slice(0, tab), text: line.slice(tab + 1) };
 }
 
-function parseRecord(text: string, where: string): StoredText {
+function parseRecord(text: string, where: string, needsId: boolean): StoredText {
   const line = parseJsonLine({ text, number: 0, where });
   const { value } = line;
-  const id = idField(line, '_id' in value || !('id' in value) ? '_id' : 'id');
+  const id = needsId ? idField(line, '_id' in value || !('id' in value) ? '_id' : 'id') : '';
   const title = (value.title ?? null) === null ? '' : stringField(line, 'title');
   return { id, text: documentText({ title, text: stringField(line, 'text') }) };
 }

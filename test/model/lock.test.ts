@@ -1,0 +1,54 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { withLock } from '../../lib/model/lock';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fles-lock-'));
+  path = join(folder, 'lock');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const owner = () => readFileSync(path, 'utf8');
+const linux = process.platform === 'linux';
+
+/** Whether the lock is had at once. */
+async function isFree(): Promise<boolean> {
+  const signal = AbortSignal.timeout(300);
+  return withLock(path, signal, async () => true).catch((error) => {
+    expect(error).toBe(signal.reason);
+    return false;
+  });
+}
+
+test('one at a time, and nothing is left', async () => {
+  await withLock(path, undefined, async () => {
+    expect(owner()).toMatch(linux ? new RegExp(`^${hostname()} ${process.pid} \\d+$`) : /^/);
+    expect(await isFree()).toBe(false);
+  });
+  expect(existsSync(path)).toBe(false);
+  expect(await isFree()).toBe(true);
+});
+
+test.runIf(linux)('of a process that had the number of a living one is taken over', async () => {
+  writeFileSync(path, `${hostname()} ${process.pid} 1`);
+  expect(await isFree()).toBe(true);
+});
+
+test.runIf(linux)('of a living process that sleeps is not taken over, however old it is', async () => {
+  let kept = '';
+  await withLock(path, undefined, async () => (kept = owner()));
+  writeFileSync(path, kept);
+  utimesSync(path, 1, 1);
+  expect(await isFree()).toBe(false);
+});
+
+test('of another machine is taken over when it is old', async () => {
+  writeFileSync(path, 'elsewhere 1 1');
+  expect(await isFree()).toBe(false);
+  utimesSync(path, 1, 1);
+  expect(await isFree()).toBe(true);
+});

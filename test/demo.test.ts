@@ -35,5 +35,5 @@ test('the dictionary of the demo is held out by entries: none that is searched f
 
 test('the recipe of the demo is a configuration under control', async () => {
   const { clfr } = makeConfig(undefined, await readConfigFile(join(__dirname, '../scripts/demo/recipe.json')));
-  expect(clfr).toMatchObject({ law: 'log-ratio', target: 150 });
+  expect(clfr).toMatchObject({ law: 'pi', target: 150 });
 });

@@ -16,7 +16,7 @@ import {
 import { addRequired, integer, number } from './option-parsers';
 import { checkOutputPath, isSpecialFile, writeOutput, writeStdout } from './output';
 import type { Session } from './terminal';
-import { addDataOptions, type DataOptions, exampleLine, openData } from './training-data';
+import { addDataOptions, type DataOptions, exampleLine, filesOfData, openData } from './training-data';
 
 interface Options extends EncoderOptions, MineOptions, DataOptions {
   output: string;
@@ -83,7 +83,7 @@ async function mine(options: Options, command: Command, session: Session): Promi
   }
   if (from > to) throw new FlesError('ERR_USAGE', `--from is ${from} and --to is ${to}, expected --from up to --to`);
   if (model === undefined) refuseEncoderOptions(command, '--model');
-  await checkOutputPath(output);
+  await checkOutputPath(output, [run, ...(await filesOfData(options))]);
   const streamed = output === '-' || (await isSpecialFile(output));
   const { signal } = session;
   const source = await openData(data, options, session);

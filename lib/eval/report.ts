@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile, rm } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileError } from '../errors';
@@ -39,7 +39,8 @@ export interface WriteComparisonOptions extends CompareOptions {
 
 /**
  * Compares systems and writes into `directory`, which is made if need be: one run file a row as soon as it is done, then
- * `report.json` (a `Report`) and `report.md`. Files are written whole or not at all.
+ * `report.json` (a `Report`) and `report.md`. Files are written whole or not at all. Runs that an earlier report there lists and this
+ * one does not are removed.
  *
  * Throws what `compare` throws, and before anything is computed `ERR_FILE_*` for a directory that cannot be written and
  * `ERR_RUN_ID` for an id of a query or a document that a run file cannot hold.
@@ -56,6 +57,7 @@ export async function writeComparison(
     .catch((error) => {
       throw fileError(error, directory);
     });
+  const before = await earlierRuns(directory);
   for (const id of dataset.queries.keys()) checkRunId(id);
   for await (const { id } of dataset.documents({ signal: options.signal })) checkRunId(id);
   const rows: ComparisonRow[] = [];
@@ -66,7 +68,20 @@ export async function writeComparison(
   }
   const report = { rows, ...describe(dataset), ...provenance };
   await writeReport(directory, report);
+  const now = new Set(rows.map(runFileName));
+  for (const name of before) if (!now.has(name)) await rm(join(directory, name), { force: true });
   return report;
+}
+
+/** The names of the run files that a report in the folder lists; none where there is no report or it cannot be read. */
+async function earlierRuns(directory: string): Promise<string[]> {
+  try {
+    const { rows } = JSON.parse(await readFile(join(directory, 'report.json'), 'utf8')) as Report;
+    // A name that leads out of the folder is none that was written here.
+    return rows.map(runFileName).filter((name) => name === basename(name));
+  } catch {
+    return [];
+  }
 }
 
 /** Writes `report.json` and `report.md`. Throws `ERR_FILE_*`. */

@@ -78,8 +78,21 @@ describe('bad usage ends with code 2 and a sentence', () => {
     [
       'an option of the encoder where a run is scored',
       ['eval', '--qrels', 'q', '--run', 'r', '--max-length', '3'],
-      /ERR_USAGE --max-length needs --data and a model among --systems/,
+      /ERR_USAGE --max-length needs --data and a model \(NAME=MODEL\) among --systems/,
     ],
+    [
+      'an option of the encoder where no model is compared',
+      ['eval', '--data', library, '--output', 'o', '--systems', 'bm25', '--dtype', 'int8'],
+      /ERR_USAGE --dtype needs --data and a model \(NAME=MODEL\) among --systems/,
+    ],
+    [
+      'a stream where a file is read more than once',
+      ['data', '--data', 'a', '-'],
+      /ERR_USAGE --data takes no -, .* write \.\/- for a file/,
+    ],
+    ['a stream for a page', ['report', 'run', '--output', '-'], /ERR_USAGE --output takes no -/],
+    ['a stream for a log', ['report', '-', '--output', 'o'], /ERR_USAGE fles report takes no -/],
+    ['a stream for a folder', ['eval', '--data', library, '--output', '-'], /ERR_USAGE --output takes no -/],
     ['no form of eval', ['eval'], /ERR_USAGE expected either --data and --output, or --qrels and --run/],
     [
       'an unknown system',

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { checkNumber } from '../../check';
+import { checkChoice, checkNumber } from '../../check';
 import { FlesError } from '../../errors';
 import { readBeir } from '../../eval/beir';
 import type { Qrels } from '../../eval/ranking';
@@ -55,7 +55,9 @@ export interface LeakReport {
 }
 
 /** What to do about leaks: nothing, leave the examples out, or throw `ERR_DATA_LEAK`. */
-export type LeakAction = 'report' | 'drop' | 'fail';
+export type LeakAction = (typeof LEAK_ACTIONS)[number];
+
+const LEAK_ACTIONS = ['report', 'drop', 'fail'] as const;
 
 const SAMPLES = 5;
 const EXAMPLES_A_READ = 256;
@@ -109,7 +111,8 @@ export async function findLeaks(source: PairSource, test: TestSet, options: Leak
 /**
  * Checks training data against a test set and acts on what it finds. The source returned is the one to train on.
  *
- * Throws `ERR_DATA_LEAK`, naming counts and an example, when there are leaks and the action is `fail`, and what `findLeaks` throws.
+ * Throws `ERR_DATA_LEAK`, naming counts and an example, when there are leaks and the action is `fail`, `ERR_OPTION_VALUE` for another
+ * action, and what `findLeaks` throws.
  */
 export async function guardAgainstLeaks(
   source: PairSource,
@@ -117,6 +120,7 @@ export async function guardAgainstLeaks(
   action: LeakAction,
   options: LeakOptions = {},
 ): Promise<{ source: PairSource; report: LeakReport }> {
+  checkChoice('action', action, LEAK_ACTIONS);
   const report = await findLeaks(source, test, options);
   if (action === 'fail' && report.numbers.length > 0) {
     const [first] = Object.values(report.leaks).flatMap(({ samples }) => samples);

@@ -50,6 +50,12 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   return value as number;
 }
 
+/** The number of a row of a matrix that has `rows` of them. */
+export function checkRow(i: number, rows: number): void {
+  if (rows === 0) throw new FlesError('ERR_OPTION_RANGE', `row is ${show(i)}, expected none: the matrix has 0 rows`);
+  checkInteger('row', i, 0, rows - 1);
+}
+
 /** A finite number option in `min..max`. */
 export function checkNumber(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {

@@ -135,7 +135,7 @@ async function compareSystems(named: readonly NamedSystem[], options: Options, s
       onProgress: ({ system, phase, done, total }) => phases.update(`${system}: ${phase}`, done, total),
       provenance: { command: commandLine(), models: Object.fromEntries(models) },
     });
-    phases.stop();
+    phases.finish();
     const notes = reportNotes(report.rows).map((note) => `- ${note}\n`);
     await writeStdout([`${markdownTable(report.rows)}\n\n`, ...notes, `\nreport: ${join(output, 'report.md')}\n`]);
   } finally {
@@ -153,11 +153,16 @@ class Phases {
 
   update(task: string, done: number, total: number | undefined): void {
     if (task !== this.task) {
-      this.stop();
+      this.progress?.finish();
       this.task = task;
       this.progress = this.session.progress(task, 'texts');
     }
     this.progress?.update(done, total);
+  }
+
+  finish(): void {
+    this.progress?.finish();
+    this.stop();
   }
 
   stop(): void {

@@ -90,6 +90,7 @@ export class Progress {
   /** What was reported last, unless it has been written. */
   private unwritten: object | undefined;
   private done = 0;
+  private total: number | undefined;
   private detail: Readonly<Record<string, number>> = {};
 
   constructor(
@@ -106,13 +107,15 @@ export class Progress {
    */
   update(done: number, total?: number, detail: Readonly<Record<string, number>> = {}): void {
     this.done = done;
+    this.total = total;
     if (this.stream.isTTY) this.draw(done, total, detail);
     else this.report(done, total, detail);
   }
 
-  /** Tells that all is done, where the number of units shows at the end alone; then as `stop`. */
+  /** Tells that all is done: all units there are, or as many as have come where their number was not known. Then as `stop`. */
   finish(): void {
-    this.update(this.done, this.done);
+    const all = this.total ?? this.done;
+    this.update(all, all);
     this.stop();
   }
 

@@ -39,14 +39,20 @@ describe('progress on a pipe', () => {
   });
 
   test('comes once more at the end of a task, with what was done last', () => {
-    const [encode, index, idle] = ['encode', 'index', 'idle'].map((task) => session.progress(task, 'texts'));
+    const tasks = ['encode', 'index', 'search', 'idle'].map((task) => session.progress(task, 'texts'));
+    const [encode, index, search, idle] = tasks;
     for (let done = 0; done <= 5; done++) encode!.update(done);
     for (let done = 0; done <= 4; done++) index!.update(done, 9);
-    for (const end of [() => encode!.finish(), () => index!.stop(), () => encode!.stop(), () => idle!.stop()]) end();
+    search!.update(0, 7);
+    encode!.finish();
+    index!.stop();
+    search!.finish();
+    for (const task of [encode!, idle!]) task.stop();
     expect(written.map((line) => JSON.parse(line).progress)).toEqual([
       { task: 'encode', unit: 'texts', done: 0, total: null },
       { task: 'encode', unit: 'texts', done: 5, total: 5 },
       { task: 'index', unit: 'texts', done: 4, total: 9 },
+      { task: 'search', unit: 'texts', done: 7, total: 7 },
     ]);
   });
 });

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { TextDecoder } from 'node:util';
 import { FlesError, fileError, messageOf, throwIfAborted } from '../errors';
+import { refuseCompressed } from './compressed';
 
 /** Longest line that the readers accept unless told otherwise: 16 MiB, without its line end. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
@@ -35,8 +36,8 @@ export interface JsonLine extends Line {
  * LF and CRLF end a line; the last line needs no end, and a byte order mark at the start is dropped. Empty lines are
  * yielded. A text of zero bytes has no lines.
  *
- * Throws `ERR_LINE_LENGTH` for a line beyond `maxBytes`, `ERR_TEXT_ENCODING` for bytes that are not UTF-8, and
- * `ERR_FILE_*` when the path cannot be read.
+ * Throws `ERR_LINE_LENGTH` for a line beyond `maxBytes`, `ERR_TEXT_ENCODING` for bytes that are not UTF-8,
+ * `ERR_FILE_COMPRESSED` for a packed file, and `ERR_FILE_*` when the path cannot be read.
  */
 export async function* readLines(source: LineSource, options: LineOptions = {}): AsyncGenerator<Line> {
   const name = sourceName(source, options);
@@ -159,11 +160,14 @@ export function sourceName(source: LineSource, options: LineOptions = {}): strin
 
 async function* byteChunks(source: LineSource, name: string): AsyncGenerator<Buffer> {
   const stream = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 18 }) : source;
+  let first = true;
   try {
     for await (const chunk of stream) {
-      yield typeof chunk === 'string'
-        ? Buffer.from(chunk)
-        : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      const bytes =
+        typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      if (first) refuseCompressed(bytes, name);
+      first = false;
+      yield bytes;
     }
   } catch (error) {
     throw fileError(error, name);

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { FlesError, fileError, throwIfAborted } from '../../errors';
+import { refuseCompressed } from '../../text/compressed';
 import { MAX_LINE_BYTES } from '../../text/lines';
 
 export interface ScanOptions {
@@ -240,16 +241,6 @@ async function versionOf(file: FileHandle): Promise<Version> {
   return { size: Number(size), changed: mtimeNs };
 }
 
-/** First bytes of what people compress text with. */
-const COMPRESSED: [name: string, first: number[]][] = [
-  ['gzip', [0x1f, 0x8b]],
-  ['Zstandard', [0x28, 0xb5, 0x2f, 0xfd]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
-  ['zip', [0x50, 0x4b, 0x03, 0x04]],
-  ['Parquet', [0x50, 0x41, 0x52, 0x31]],
-];
-
 /**
  * Refuses what is no file of which any line can be read by itself, such as a pipe or what people compress text with.
  *
@@ -264,14 +255,7 @@ export async function checkPlain(path: string): Promise<void> {
     }
     file = await open(path, 'r');
     const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-    for (const [name, first] of COMPRESSED) {
-      if (bytesRead >= first.length && first.every((byte, i) => buffer[i] === byte)) {
-        throw new FlesError(
-          'ERR_FILE_COMPRESSED',
-          `${path} is ${name}, expected plain text, of which any line can be read by itself; unpack it first`,
-        );
-      }
-    }
+    refuseCompressed(buffer.subarray(0, bytesRead), path);
   } catch (error) {
     throw fileError(error, path);
   } finally {

@@ -1,4 +1,4 @@
-import { checkRow } from './check';
+import { checkArray, checkObject, checkRow } from './check';
 import { SparseVector } from './sparse-vector';
 
 /**
@@ -53,6 +53,9 @@ export class SparseMatrix implements Iterable<SparseVector> {
     vectors: readonly Pick<SparseVector, 'terms' | 'weights'>[],
     vocabulary: readonly string[],
   ): SparseMatrix {
+    for (const [i, vector] of checkArray('vectors', vectors, 'sparse vectors').entries()) {
+      checkObject(`vectors[${i}]`, vector, 'a SparseVector', ['terms', 'weights']);
+    }
     const offsets = new Float64Array(vectors.length + 1);
     for (const [i, vector] of vectors.entries()) offsets[i + 1] = offsets[i]! + vector.terms.length;
     const nnz = offsets[vectors.length]!;

@@ -1,4 +1,5 @@
 import { type InspectOptions, inspect } from 'node:util';
+import { checkObject } from './check';
 
 /** A term that two sparse vectors share, with the product of its weights. */
 export interface SharedTerm {
@@ -86,6 +87,7 @@ export class SparseVector {
 
   /** Places `[here, there]` of the shared terms. */
   private *shared(other: SparseVector): Generator<[number, number]> {
+    checkObject('the other vector', other, 'a SparseVector', ['terms', 'weights', 'vocabulary']);
     if (this.vocabulary !== other.vocabulary) {
       const there = new Map(Array.from(other.terms, (term, j) => [other.vocabulary[term], j]));
       for (let i = 0; i < this.terms.length; i++) {

@@ -4,7 +4,6 @@ import { FlesError } from '../errors';
 import { readBeir } from '../eval/beir';
 import { evaluate } from '../eval/evaluate';
 import { markdownTable, reportNotes, writeComparison } from '../eval/report';
-import { indexesIn } from '../eval/temporary-index';
 import { readQrels, readRun } from '../eval/trec';
 import { addDeviceOptions, type EncoderOptions, flag, refuseEncoderOptions } from './encoder-options';
 import { list, number } from './option-parsers';
@@ -128,7 +127,6 @@ async function compareSystems(named: readonly NamedSystem[], options: Options, s
     });
     const report = await writeComparison(output, dataset, systems, {
       thresholds: options.thresholds,
-      createSearcher: indexesIn(output, session.signal),
       metrics: options.metrics,
       keepSameId: options.keepSameId,
       signal: session.signal,

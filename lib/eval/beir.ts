@@ -1,5 +1,6 @@
 import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkObject, checkString } from '../check';
 import { FlesError } from '../errors';
 import { idField, type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
 import type { Qrels } from './ranking';
@@ -25,7 +26,8 @@ export interface BeirDataset {
 }
 
 /** What encoders see of a document: title and text in one. */
-export function documentText({ title, text }: Pick<BeirDocument, 'title' | 'text'>): string {
+export function documentText(document: Pick<BeirDocument, 'title' | 'text'>): string {
+  const { title, text } = checkObject('the document', document, 'an object with title and text', ['title', 'text']);
   return `${title} ${text}`.trim();
 }
 
@@ -38,7 +40,8 @@ export function documentText({ title, text }: Pick<BeirDocument, 'title' | 'text
  * what `readQrels` and `readTexts` throw.
  */
 export async function readBeir(directory: string, split: string): Promise<BeirDataset> {
-  const qrels = await readQrels(await qrelsPath(directory, split));
+  checkString('the directory', directory);
+  const qrels = await readQrels(await qrelsPath(directory, checkString('split', split)));
   const path = join(directory, 'queries.jsonl');
   const texts = new Map<string, string>();
   for await (const { id, text } of readTexts(path)) texts.set(id, text);

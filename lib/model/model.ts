@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkChoice, checkKeys } from '../check';
+import { checkChoice, checkKeys, checkString } from '../check';
 import { FlesError, fileError } from '../errors';
 import { checkVocabularySize, readVocabulary } from '../text/vocabulary';
 import { readNetworkConfig } from './config';
@@ -32,7 +32,7 @@ const TRANSFORMER_SETTINGS = ['sentence_bert_config.json', 'sentence_distilbert_
  */
 export async function readModel(directory: string, overrides: ModelOverrides = {}): Promise<ModelSpec> {
   checkKeys(overrides, ['mode', 'pooling', 'denseMode', 'queryKind']);
-  const root = resolve(directory);
+  const root = resolve(checkString('the directory', directory));
   await checkDirectory(root);
   const layout = await readLayout(root);
   const network = layout.networkDirectory;

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { TextDecoder } from 'node:util';
+import { checkInteger, checkIterable, checkKeys, checkString, show } from '../check';
 import { FlesError, fileError, messageOf, throwIfAborted } from '../errors';
 import { refuseCompressed } from './compressed';
 
@@ -40,8 +41,10 @@ export interface JsonLine extends Line {
  * `ERR_FILE_COMPRESSED` for a packed file, and `ERR_FILE_*` when the path cannot be read.
  */
 export async function* readLines(source: LineSource, options: LineOptions = {}): AsyncGenerator<Line> {
-  const name = sourceName(source, options);
-  const maxBytes = options.maxBytes ?? MAX_LINE_BYTES;
+  checkKeys(options, ['name', 'maxBytes', 'signal']);
+  if (typeof source !== 'string') checkIterable('source', source, 'bytes, or a path');
+  const name = checkString('name', sourceName(source, options));
+  const maxBytes = checkInteger('maxBytes', options.maxBytes ?? MAX_LINE_BYTES, 1, Number.MAX_SAFE_INTEGER);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let number = 1;
   let pieces: Uint8Array[] = [];
@@ -164,7 +167,9 @@ async function* byteChunks(source: LineSource, name: string): AsyncGenerator<Buf
   try {
     for await (const chunk of stream) {
       const bytes =
-        typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+        typeof chunk === 'string'
+          ? Buffer.from(chunk)
+          : Buffer.from(checkBytes(chunk).buffer, chunk.byteOffset, chunk.byteLength);
       if (first) refuseCompressed(bytes, name);
       first = false;
       yield bytes;
@@ -172,6 +177,11 @@ async function* byteChunks(source: LineSource, name: string): AsyncGenerator<Buf
   } catch (error) {
     throw fileError(error, name);
   }
+}
+
+function checkBytes(chunk: Uint8Array): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new FlesError('ERR_ARGUMENT_TYPE', `the source yields ${show(chunk)}, expected a Uint8Array or a string`);
 }
 
 function decode(decoder: TextDecoder, bytes: Uint8Array, where: string): string {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { checkArray, checkInteger } from '../../check';
 import { FlesError, fileError, throwIfAborted } from '../../errors';
 import { refuseCompressed } from '../../text/compressed';
 import { MAX_LINE_BYTES } from '../../text/lines';
@@ -102,6 +103,7 @@ export class LineFile {
 
   /** The lines of these numbers, each in 0..count-1, in the order asked. Throws `ERR_DATA_CHANGED` and `ERR_FILE_IO`. */
   async read(numbers: readonly number[]): Promise<string[]> {
+    checkArray('numbers', numbers, 'integers');
     try {
       const lines = await Promise.all(numbers.map((number) => this.#readOne(number)));
       // Behind the reads, so that a change before or among them shows.
@@ -133,9 +135,7 @@ export class LineFile {
 
   /** The bytes from the place before a line to the next place. */
   #block(number: number): { begin: number; length: number } {
-    if (!(number >= 0 && number < this.#count)) {
-      throw new RangeError(`line ${number} of ${this.path} was asked for, expected 0..${this.#count - 1}`);
-    }
+    checkInteger(`a number of a line of ${this.path}`, number, 0, this.#count - 1);
     const place = Math.floor(number / this.#stride);
     const begin = this.#places[place]!;
     const isLast = (place + 1) * this.#stride >= this.#count;

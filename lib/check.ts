@@ -86,10 +86,15 @@ export function checkRow(i: number, rows: number): void {
   checkInteger('row', i, 0, rows - 1);
 }
 
+/** The range of a number as messages say it. The least number above 0 stands for what is above 0. */
+export function rangeOf(min: number, max: number): string {
+  return min === Number.MIN_VALUE ? `above 0, at most ${max}` : `in ${min}..${max}`;
+}
+
 /** A finite number option in `min..max`. */
 export function checkNumber(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
-    throw new FlesError('ERR_OPTION_RANGE', `${name} is ${show(value)}, expected a number in ${min}..${max}`);
+    throw new FlesError('ERR_OPTION_RANGE', `${name} is ${show(value)}, expected a number ${rangeOf(min, max)}`);
   }
   return value;
 }

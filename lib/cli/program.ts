@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { nearest } from '../check';
 import { FlesError, isFileError } from '../errors';
 import { version } from '../version';
 import { dataCommand } from './data-command';
@@ -63,6 +64,14 @@ function createProgram(session: Session): Command {
     infoCommand,
   ];
   for (const create of commands) program.addCommand(create(session));
+  // Commander's own guess is too generous: "encode" for "nope".
+  program.on('command:*', ([name]: string[]) => {
+    const names = program.commands.map((command) => command.name());
+    const guess = nearest(name!, names);
+    program.error(
+      `error: unknown command '${name}'\n(${guess ? `Did you mean ${guess}?` : `Expected one of ${names.join(', ')}.`})`,
+    );
+  });
   program.hook('preAction', (_, command) => refuseStreams(command));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({

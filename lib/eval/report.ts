@@ -65,8 +65,12 @@ export async function writeComparison(
       throw fileError(error, directory);
     });
   const before = await earlierRuns(directory);
-  for (const id of dataset.queries.keys()) checkRunId(id);
-  for await (const { id } of dataset.documents({ signal: options.signal })) checkRunId(id);
+  const [queries, corpus] = ['queries.jsonl', 'corpus.jsonl'].map((name) => join(dataset.directory, name));
+  for (const id of dataset.queries.keys()) checkRunId(id, 'a query id', queries);
+  let record = 0;
+  for await (const { id } of dataset.documents({ signal: options.signal })) {
+    checkRunId(id, 'a document id', `${corpus}, document ${++record}`);
+  }
   const rows: ComparisonRow[] = [];
   for await (const { row, run } of compare(dataset, systems, { ...rest, createSearcher })) {
     await writeRun(join(directory, runFileName(row)), run, { tag: runName(row) });

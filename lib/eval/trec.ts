@@ -120,8 +120,10 @@ export async function writeRun(path: string, run: Run, options: { tag?: string }
 function* qrelsLines(qrels: Qrels): Generator<string> {
   for (const [query, judged] of qrels.entries()) {
     checkMap(`qrels of query ${query}`, judged, 'relevance by document id');
-    for (const [document, relevance] of judged.entries())
-      yield `${checkRunId(query)} 0 ${checkRunId(document)} ${checkRelevance(relevance)}\n`;
+    for (const [document, relevance] of judged.entries()) {
+      const [first, second] = [checkRunId(query, 'a query id'), checkRunId(document, 'a document id')];
+      yield `${first} 0 ${second} ${checkRelevance(relevance)}\n`;
+    }
   }
 }
 
@@ -132,10 +134,10 @@ export function* runLines(run: Run, tag: string): Generator<string> {
 
 /** The lines of one query, ranked in the order given. */
 export function* queryLines(query: string, ranking: readonly ScoredDocument[], tag: string): Generator<string> {
-  checkRunId(tag);
-  checkRunId(query);
+  checkRunId(tag, 'the tag');
+  checkRunId(query, 'a query id');
   for (const [i, { document, score }] of ranking.entries()) {
-    yield `${query} Q0 ${checkRunId(document)} ${i + 1} ${formatScore(score)} ${tag}\n`;
+    yield `${query} Q0 ${checkRunId(document, 'a document id')} ${i + 1} ${formatScore(score)} ${tag}\n`;
   }
 }
 
@@ -179,12 +181,18 @@ function split(text: string): string[] {
   return text.split(/[ \t\v\f\r]+/).filter((column) => column !== '');
 }
 
-/** An id as a column of a run. Throws `ERR_RUN_ID` for one that is empty or holds white space. */
-export function checkRunId(text: string): string {
-  if (!/^[^ \t\v\f\r\n]+$/.test(checkString('an id', text))) {
+/**
+ * An id, or the tag, as a column of a run. Throws `ERR_RUN_ID` for one that is empty or holds white space.
+ *
+ * @param what what it is, as the error says it
+ * @param place where it comes from, if that is known
+ */
+export function checkRunId(text: string, what: string, place?: string): string {
+  if (!/^[^ \t\v\f\r\n]+$/.test(checkString(what, text))) {
+    const origin = place === undefined ? '' : ` (${place})`;
     throw new FlesError(
       'ERR_RUN_ID',
-      `${JSON.stringify(text)} cannot be a column of a TREC file, expected at least one character and no white space`,
+      `${JSON.stringify(text)}${origin} cannot be ${what} in a TREC file, expected at least one character and no white space`,
     );
   }
   return text;

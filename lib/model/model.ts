@@ -109,7 +109,7 @@ function applyOverrides(spec: ModelSpec, overrides: ModelOverrides): void {
   if (spec.mode === 'sparse' && !spec.hasHead) {
     throw new FlesError(
       'ERR_MODEL_HEAD',
-      `${spec.directory} has no masked-language-model head, which sparse vectors come from; use mode "dense" or another model`,
+      `${spec.directory} has no masked-language-model head, which sparse vectors come from; use another model, or load this one for dense vectors (mode: "dense" in JavaScript)`,
     );
   }
   if (pooling !== undefined) {

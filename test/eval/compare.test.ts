@@ -249,7 +249,10 @@ describe('writeComparison', () => {
     };
     const system = wordSystem();
     const error = await rejected(writeComparison(folder, data, [system], {}));
-    expect(error).toMatchObject({ code: 'ERR_RUN_ID' });
+    expect(error).toMatchObject({
+      code: 'ERR_RUN_ID',
+      message: expect.stringContaining('"doc 1" (colours/corpus.jsonl, document 1) cannot be a document id'),
+    });
     expect(system.calls).toEqual([]);
   });
 

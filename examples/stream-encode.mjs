@@ -16,5 +16,5 @@ for await (const vector of encoder.encodeStream(lines, { threshold: 0.3, signal 
   texts++;
   terms += vector.nnz;
 }
-console.log(`${texts} texts, ${(terms / texts).toFixed(1)} terms a text`);
+console.log(`${texts} texts, ${(terms / Math.max(texts, 1)).toFixed(1)} terms a text`);
 encoder.dispose();

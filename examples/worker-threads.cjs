@@ -20,7 +20,8 @@ async function main() {
 async function work({ model, texts }) {
   const encoder = await FLES1Encoder.fromPretrained(model);
   const matrix = await encoder.encodeBatch(texts);
-  // Vectors are typed arrays and strings, so they can be posted; here the heaviest term of each is enough.
+  // A vector that is posted arrives as its arrays `terms` and `weights` alone, without methods and vocabulary; post `toObject()`
+  // where the terms are needed. Here the heaviest one of each is enough.
   parentPort.postMessage(texts.map((text, i) => [matrix.row(i).entries()[0]?.[0], text]));
   encoder.dispose();
 }

@@ -26,12 +26,15 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** Refuses an options object with a key that is not in `known`, naming the nearest known key. */
+/**
+ * Refuses an options object with a key that is not in `known`, naming the nearest known key. What is the same everywhere is
+ * checked too: `signal` is an AbortSignal, and what begins with `on` a function.
+ */
 export function checkKeys(options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) {
     throw new FlesError('ERR_ARGUMENT_TYPE', `the options are ${show(options)}, expected an object`);
   }
-  for (const key of Object.keys(options)) {
+  for (const [key, value] of Object.entries(options)) {
     if (!known.includes(key)) {
       const guess = nearest(key, known);
       throw new FlesError(
@@ -39,7 +42,34 @@ export function checkKeys(options: object, known: readonly string[]): void {
         `option "${key}" is not known; ${guess ? `did you mean "${guess}"?` : `expected one of ${known.join(', ')}`}`,
       );
     }
+    if (key === 'signal') checkSignal(value);
+    if (/^on[A-Z]/.test(key)) checkFunction(key, value);
   }
+}
+
+/** A signal that may be absent. */
+export function checkSignal(value: unknown): void {
+  const { throwIfAborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  if (value === undefined || (typeof throwIfAborted === 'function' && typeof addEventListener === 'function')) return;
+  throw new FlesError('ERR_OPTION_VALUE', `signal is ${show(value)}, expected an AbortSignal`);
+}
+
+/** A function that may be absent. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value === undefined || typeof value === 'function') return;
+  throw new FlesError('ERR_OPTION_VALUE', `${name} is ${show(value)}, expected a function`);
+}
+
+/** A function that must be there. */
+export function checkCallable(name: string, value: unknown): void {
+  if (typeof value === 'function') return;
+  throw new FlesError('ERR_ARGUMENT_TYPE', `${name} is ${show(value)}, expected a function`);
+}
+
+/** An option that is true or false, or absent. */
+export function checkBoolean(name: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw new FlesError('ERR_OPTION_VALUE', `${name} is ${show(value)}, expected true or false`);
 }
 
 /** An integer option in `min..max`. */
@@ -50,10 +80,21 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   return value as number;
 }
 
+/** The number of a row of a matrix that has `rows` of them. */
+export function checkRow(i: number, rows: number): void {
+  if (rows === 0) throw new FlesError('ERR_OPTION_RANGE', `row is ${show(i)}, expected none: the matrix has 0 rows`);
+  checkInteger('row', i, 0, rows - 1);
+}
+
+/** The range of a number as messages say it. The least number above 0 stands for what is above 0. */
+export function rangeOf(min: number, max: number): string {
+  return min === Number.MIN_VALUE ? `above 0, at most ${max}` : `in ${min}..${max}`;
+}
+
 /** A finite number option in `min..max`. */
 export function checkNumber(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
-    throw new FlesError('ERR_OPTION_RANGE', `${name} is ${show(value)}, expected a number in ${min}..${max}`);
+    throw new FlesError('ERR_OPTION_RANGE', `${name} is ${show(value)}, expected a number ${rangeOf(min, max)}`);
   }
   return value;
 }
@@ -78,9 +119,51 @@ export function checkString(name: string, value: unknown): string {
   return value;
 }
 
+/** An array argument. `expected` says of what. */
+export function checkArray<T>(name: string, value: readonly T[], expected: string): readonly T[] {
+  if (Array.isArray(value)) return value;
+  throw new FlesError('ERR_ARGUMENT_TYPE', `${name} is ${show(value)}, expected an array of ${expected}`);
+}
+
+/** An array argument whose members are strings. */
+export function checkStrings(name: string, value: readonly string[]): readonly string[] {
+  for (const [i, text] of checkArray(name, value, 'strings').entries()) checkString(`${name}[${i}]`, text);
+  return value;
+}
+
+/** An argument that `for await` takes; a string is none. */
+export function checkIterable<T>(
+  name: string,
+  value: Iterable<T> | AsyncIterable<T>,
+  expected: string,
+): Iterable<T> | AsyncIterable<T> {
+  const isIterable =
+    typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value);
+  if (isIterable) return value;
+  throw new FlesError('ERR_ARGUMENT_TYPE', `${name} is ${show(value)}, expected an iterable of ${expected}`);
+}
+
+/** An argument that is a `Map`, or reads like one. */
+export function checkMap<T extends ReadonlyMap<unknown, unknown>>(name: string, value: T, expected: string): T {
+  return checkObject(name, value, `a Map of ${expected}`, ['get', 'has', 'size', 'entries']);
+}
+
+/** An argument that is an object with the members that are needed of it. */
+export function checkObject<T extends object>(
+  name: string,
+  value: T,
+  expected: string,
+  members: readonly string[] = [],
+): T {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (isObject && members.every((member) => member in value)) return value;
+  throw new FlesError('ERR_ARGUMENT_TYPE', `${name} is ${show(value)}, expected ${expected}`);
+}
+
 /** A value as it is quoted in a message: short, with its type when that is the point. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === 'number' || typeof value === 'boolean' || value == null) return String(value);
-  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object';
+  return `a ${typeof value}`;
 }

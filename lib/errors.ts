@@ -37,14 +37,11 @@ export function fileError(error: unknown, path: string): unknown {
         cause: error,
       });
     case 'EISDIR':
+      return new FlesError('ERR_FILE_KIND', `${path} is a directory, expected a file`, { cause: error });
     case 'ENOTDIR':
-      return new FlesError(
-        'ERR_FILE_KIND',
-        `${path}: a file was expected where a directory is, or the reverse (${code})`,
-        {
-          cause: error,
-        },
-      );
+      return new FlesError('ERR_FILE_KIND', `${path} has a file where a directory is expected; check the path`, {
+        cause: error,
+      });
     case 'EEXIST':
       return new FlesError('ERR_FILE_EXISTS', `${path} exists already; choose another path`, { cause: error });
     case 'ENAMETOOLONG':

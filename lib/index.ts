@@ -2,6 +2,7 @@
 export { DenseMatrix } from './encode/dense-matrix';
 export {
   type Cut,
+  type DataType,
   type Device,
   type EncodeOptions,
   type EncoderInfo,
@@ -23,10 +24,21 @@ export {
 export type { VectorLike } from './index/vectors';
 export { type DownloadProgress, type ResolveOptions, resolveModel } from './model/hub';
 export { type ModelOverrides, readModel } from './model/model';
-export type { ModelSpec, NetworkConfig, Pooling, QueryKind, TensorPlace } from './model/spec';
+export type {
+  Activation,
+  DensePooling,
+  ModelSpec,
+  NetworkConfig,
+  Pooling,
+  QueryKind,
+  TensorPlace,
+  WeightType,
+} from './model/spec';
 export { SparseMatrix } from './sparse-matrix';
 export { type SharedTerm, SparseVector } from './sparse-vector';
+export type { LineOptions, LineSource } from './text/lines';
 export { type TokenBatch, type TokenizeOptions, Tokenizer } from './text/tokenizer';
+export type { SpecialTokens } from './text/vocabulary';
 export {
   CLFR_LAWS,
   type Clfr,
@@ -39,7 +51,7 @@ export {
   type Lambdas,
   type RunLength,
 } from './train/clfr';
-export { makeConfig, type TrainConfig, type TrainConfigChanges } from './train/config';
+export { type ConfigLayer, makeConfig, type TrainConfig, type TrainConfigChanges } from './train/config';
 export { type CreateModelOptions, createModel } from './train/create-model';
 export * from './train/data';
 export { PRESETS, type Preset, type PresetName } from './train/presets';

@@ -1,3 +1,4 @@
+import { checkArray, checkObject, checkRow } from './check';
 import { SparseVector } from './sparse-vector';
 
 /**
@@ -11,13 +12,18 @@ export class SparseMatrix implements Iterable<SparseVector> {
   readonly offsets: Float64Array;
   readonly terms: Uint32Array;
   readonly weights: Float32Array;
-  readonly vocabulary: readonly string[];
+  readonly #vocabulary: readonly string[];
 
   constructor(offsets: Float64Array, terms: Uint32Array, weights: Float32Array, vocabulary: readonly string[]) {
     this.offsets = offsets;
     this.terms = terms;
     this.weights = weights;
-    this.vocabulary = vocabulary;
+    this.#vocabulary = vocabulary;
+  }
+
+  /** The strings that term ids stand for. */
+  get vocabulary(): readonly string[] {
+    return this.#vocabulary;
   }
 
   /** Number of rows. */
@@ -30,8 +36,9 @@ export class SparseMatrix implements Iterable<SparseVector> {
     return this.terms.length;
   }
 
-  /** Row `i` as a view of this matrix (no copy). */
+  /** Row `i` as a view of this matrix (no copy). Throws `ERR_OPTION_RANGE` unless i is an integer in 0..rows-1. */
   row(i: number): SparseVector {
+    checkRow(i, this.rows);
     const begin = this.offsets[i]!;
     const end = this.offsets[i + 1]!;
     return new SparseVector(this.terms.subarray(begin, end), this.weights.subarray(begin, end), this.vocabulary);
@@ -46,6 +53,9 @@ export class SparseMatrix implements Iterable<SparseVector> {
     vectors: readonly Pick<SparseVector, 'terms' | 'weights'>[],
     vocabulary: readonly string[],
   ): SparseMatrix {
+    for (const [i, vector] of checkArray('vectors', vectors, 'sparse vectors').entries()) {
+      checkObject(`vectors[${i}]`, vector, 'a SparseVector', ['terms', 'weights']);
+    }
     const offsets = new Float64Array(vectors.length + 1);
     for (const [i, vector] of vectors.entries()) offsets[i + 1] = offsets[i]! + vector.terms.length;
     const nnz = offsets[vectors.length]!;

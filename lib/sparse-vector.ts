@@ -1,3 +1,6 @@
+import { type InspectOptions, inspect } from 'node:util';
+import { checkObject } from './check';
+
 /** A term that two sparse vectors share, with the product of its weights. */
 export interface SharedTerm {
   term: string;
@@ -16,13 +19,18 @@ export interface SharedTerm {
 export class SparseVector {
   readonly terms: Uint32Array;
   readonly weights: Float32Array;
-  /** The strings that term ids stand for; shared by all vectors of one encoder. */
-  readonly vocabulary: readonly string[];
+  // Private, so that neither JSON, the console nor a message to another thread has thirty thousand strings for a vector.
+  readonly #vocabulary: readonly string[];
 
   constructor(terms: Uint32Array, weights: Float32Array, vocabulary: readonly string[]) {
     this.terms = terms;
     this.weights = weights;
-    this.vocabulary = vocabulary;
+    this.#vocabulary = vocabulary;
+  }
+
+  /** The strings that term ids stand for; shared by all vectors of one encoder. */
+  get vocabulary(): readonly string[] {
+    return this.#vocabulary;
   }
 
   /** Number of non-zero terms. */
@@ -42,6 +50,17 @@ export class SparseVector {
   entries(): [string, number][] {
     const order = Array.from(this.terms.keys()).sort((a, b) => this.weights[b]! - this.weights[a]!);
     return order.map((i) => [this.term(i), this.weights[i]!]);
+  }
+
+  /** What `JSON.stringify` makes of it: `toObject()`. */
+  toJSON(): Record<string, number> {
+    return this.toObject();
+  }
+
+  /** What `console.log` shows: the terms by weight, as many as of a map. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    if (depth < 0) return '[SparseVector]';
+    return inspect(new Map(this.entries()), options).replace('Map', 'SparseVector');
   }
 
   /** Inner product, accumulated in float64. Vectors over different vocabularies meet in the terms that both know. */
@@ -68,6 +87,7 @@ export class SparseVector {
 
   /** Places `[here, there]` of the shared terms. */
   private *shared(other: SparseVector): Generator<[number, number]> {
+    checkObject('the other vector', other, 'a SparseVector', ['terms', 'weights', 'vocabulary']);
     if (this.vocabulary !== other.vocabulary) {
       const there = new Map(Array.from(other.terms, (term, j) => [other.vocabulary[term], j]));
       for (let i = 0; i < this.terms.length; i++) {

@@ -49,6 +49,11 @@ test.each(Object.keys(PROGRAMS))('examples/%s runs', async (program) => {
   expect(await run(program, tinyModel)).toMatch(PROGRAMS[program]!.prints);
 });
 
+test('examples/stream-encode.mjs has a mean of no texts', async () => {
+  const args = [join(examples, 'stream-encode.mjs'), tinyModel, '/dev/null'];
+  expect((await promisify(execFile)(process.execPath, args)).stdout).toBe('0 texts, 0.0 terms a text\n');
+});
+
 const models = locate('FLES_MODELS', 'splade-tiny');
 const trained = Object.keys(PROGRAMS).filter((name) => PROGRAMS[name]!.trained);
 test.skipIf(!models.found).each(trained)(

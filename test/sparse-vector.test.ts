@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { DenseMatrix } from '../lib/encode/dense-matrix';
 import { SparseMatrix } from '../lib/sparse-matrix';
 import { SparseVector } from '../lib/sparse-vector';
 
@@ -63,4 +65,45 @@ test('a matrix gives back the vectors it was made of', () => {
   expect(matrix.rows).toBe(3);
   expect(matrix.nnz).toBe(3);
   expect([...matrix].map((row) => row.toObject())).toEqual(rows.map((row) => row.toObject()));
+});
+
+test.each([
+  ['sparse', SparseMatrix.fromVectors([vector({ 0: 1 }), vector({ 1: 2, 3: 1 })], vocabulary)],
+  ['dense', new DenseMatrix(2, 3, new Float32Array(6))],
+])('a %s matrix has no rows beyond its last one', (_, matrix) => {
+  for (const row of [-1, 2, 5, 0.5, Number.NaN, undefined, '0']) {
+    expect(() => matrix.row(row as number)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OPTION_RANGE',
+        message: `row is ${typeof row === 'string' ? `"${row}"` : row}, expected an integer in 0..1`,
+      }),
+    );
+  }
+  expect(() => SparseMatrix.fromVectors([], vocabulary).row(0)).toThrow(
+    'row is 0, expected none: the matrix has 0 rows',
+  );
+});
+
+describe('a vector is shown by its terms', () => {
+  const shown = vector({ 1: 0.5, 2: 0.25, 3: 2 });
+
+  test('as JSON: what toObject gives, whatever it is part of', () => {
+    expect(JSON.parse(JSON.stringify({ id: 'a', vector: shown }))).toEqual({ id: 'a', vector: shown.toObject() });
+  });
+
+  test('on the console: heaviest first, and not all of many', () => {
+    expect(inspect(shown)).toBe("SparseVector(3) { 'plum' => 2, 'pear' => 0.5, '2019' => 0.25 }");
+    const many = Array.from({ length: 5000 }, (_, i) => `t${i}`);
+    const all = vector(Object.fromEntries(many.map((_, i) => [i, 1])), many);
+    expect(inspect(all)).toContain('4900 more items');
+    expect(inspect({ a: { b: { c: shown } } })).toBe('{ a: { b: { c: [SparseVector] } } }');
+  });
+
+  test('and neither vector nor matrix takes its vocabulary along to another thread or into JSON', () => {
+    const matrix = SparseMatrix.fromVectors([shown], vocabulary);
+    expect(Object.keys(structuredClone(shown)).sort()).toEqual(['terms', 'weights']);
+    expect(Object.keys(structuredClone(matrix)).sort()).toEqual(['offsets', 'terms', 'weights']);
+    for (const text of [inspect(matrix), JSON.stringify(matrix)]) expect(text).not.toContain('apple');
+    expect([shown.vocabulary, matrix.vocabulary]).toEqual([vocabulary, vocabulary]);
+  });
 });

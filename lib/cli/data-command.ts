@@ -7,7 +7,7 @@ import { flag } from './encoder-options';
 import { number } from './option-parsers';
 import { checkOutputPath, writeOutput, writeStdout } from './output';
 import type { Session } from './terminal';
-import { addDataOptions, type DataOptions, exampleLine, openData } from './training-data';
+import { addDataOptions, type DataOptions, exampleLine, filesOfData, openData } from './training-data';
 
 interface Options extends DataOptions {
   test?: string;
@@ -58,7 +58,7 @@ async function describe(options: Options, session: Session): Promise<void> {
   if (options.onLeak === 'drop' && output === undefined) {
     throw new FlesError('ERR_USAGE', '--on-leak drop needs --output, where the others go; see fles data --help');
   }
-  if (output !== undefined) await checkOutputPath(output);
+  if (output !== undefined) await checkOutputPath(output, await filesOfData(options, test));
   const sources: PairSource[] = [];
   try {
     for (const path of data) sources.push(await openData(path, options, session));

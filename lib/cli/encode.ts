@@ -66,7 +66,9 @@ async function encode(options: Options, session: Session): Promise<void> {
       '--resume needs files for --input and --output: a stream cannot be taken up again',
     );
   }
-  await checkOutputPath(options.output);
+  await checkOutputPath(options.output, [options.input]);
+  // What an earlier run has left unfinished may be thrown away.
+  if (!streamed) await checkOutputPath(partialPath(options.output), [options.input]);
   // Before the model is loaded: a slip in the path shows at once.
   const input = options.input === '-' ? undefined : await statFile(options.input);
   const encoder = await loadEncoder(options.model, options, session, 'sparse');
@@ -117,6 +119,7 @@ async function* encodeLines(
       yield formatVector(id, vector);
       progress.update(++done);
     }
+    progress.finish();
   } finally {
     progress.stop();
   }

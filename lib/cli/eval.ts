@@ -4,13 +4,13 @@ import { FlesError } from '../errors';
 import { readBeir } from '../eval/beir';
 import { evaluate } from '../eval/evaluate';
 import { markdownTable, reportNotes, writeComparison } from '../eval/report';
-import { indexesIn } from '../eval/temporary-index';
 import { readQrels, readRun } from '../eval/trec';
 import { addDeviceOptions, type EncoderOptions, flag, refuseEncoderOptions } from './encoder-options';
 import { list, number } from './option-parsers';
 import { writeStdout } from './output';
-import { openSystems, parseSystem } from './systems';
+import { type NamedSystem, openSystems, parseSystem } from './systems';
 import type { Progress, Session } from './terminal';
+import { openInput } from './text-input';
 
 interface Options extends EncoderOptions {
   data?: string;
@@ -47,8 +47,11 @@ export function evalCommand(session: Session): Command {
     )
     .option('--keep-same-id', 'keep a document whose id equals that of the query, which BEIR drops')
     .option('--output <dir>', 'folder for the report and the runs')
-    .option('--qrels <file>', 'judgements, in four columns as TREC has them or three as BEIR has them')
-    .option('--run <file>', 'run in the six columns of TREC')
+    .option(
+      '--qrels <file>',
+      'judgements, in four columns as TREC has them or three as BEIR has them; - for standard input',
+    )
+    .option('--run <file>', 'run in the six columns of TREC; - for standard input')
     .option('--per-query', 'print the values of every query as well')
     .option('--json', 'print one JSON object')
     .option('--metrics <list>', 'names of trec_eval, such as ndcg_cut_20,P_5', list(String));
@@ -67,9 +70,11 @@ export function evalCommand(session: Session): Command {
           'expected either --data and --output, or --qrels and --run; see fles eval --help',
         );
       }
-      // With --data they stand for whatever systems are compared, models among them or not.
-      if (scores) refuseEncoderOptions(command, '--data and a model among --systems');
-      return scores ? scoreRun(options, session) : compareSystems(options, session);
+      const named = (options.systems ?? ['bm25', 'bm25-multifield']).map(parseSystem);
+      if (scores || named.every(({ model }) => model === undefined)) {
+        refuseEncoderOptions(command, '--data and a model (NAME=MODEL) among --systems');
+      }
+      return scores ? scoreRun(options, session) : compareSystems(named, options, session);
     });
 }
 
@@ -84,7 +89,18 @@ function only(options: Options, needed: (keyof Options)[], extras: (keyof Option
 }
 
 async function scoreRun({ qrels, run, perQuery, json, metrics }: Options, session: Session): Promise<void> {
-  const result = evaluate(await readQrels(qrels!), await readRun(run!), { metrics, perQuery });
+  if (qrels === '-' && run === '-') {
+    throw new FlesError('ERR_USAGE', '--qrels and --run are both standard input, expected a file for one of them');
+  }
+  const [judgements, found] = [openInput(qrels!, session), openInput(run!, session)];
+  const { signal } = session;
+  const judged = await readQrels(judgements.source, { name: judgements.name, signal });
+  const answers = await readRun(found.source, { name: found.name, signal });
+  const result = evaluate(judged, answers, { metrics, perQuery });
+  if (result.unjudged > 0) {
+    const doubt = result.unanswered.length === result.queries ? ': do the ids match?' : '';
+    session.note(`${result.unjudged} of ${answers.size} queries of the run are not judged and do not count${doubt}`);
+  }
   if (result.unanswered.length > 0) {
     session.note(`${result.unanswered.length} of ${result.queries} judged queries have no results and count 0`);
   }
@@ -98,9 +114,8 @@ async function scoreRun({ qrels, run, perQuery, json, metrics }: Options, sessio
   await writeStdout([...perQueryLines, ...lines('all', result.metrics)]);
 }
 
-async function compareSystems(options: Options, session: Session): Promise<void> {
+async function compareSystems(named: readonly NamedSystem[], options: Options, session: Session): Promise<void> {
   const output = options.output!;
-  const named = (options.systems ?? ['bm25', 'bm25-multifield']).map(parseSystem);
   const dataset = await readBeir(options.data!, options.split ?? 'test');
   const { systems, encoders, dispose } = await openSystems(named, options, session);
   const phases = new Phases(session);
@@ -112,14 +127,13 @@ async function compareSystems(options: Options, session: Session): Promise<void>
     });
     const report = await writeComparison(output, dataset, systems, {
       thresholds: options.thresholds,
-      createSearcher: indexesIn(output, session.signal),
       metrics: options.metrics,
       keepSameId: options.keepSameId,
       signal: session.signal,
       onProgress: ({ system, phase, done, total }) => phases.update(`${system}: ${phase}`, done, total),
       provenance: { command: commandLine(), models: Object.fromEntries(models) },
     });
-    phases.stop();
+    phases.finish();
     const notes = reportNotes(report.rows).map((note) => `- ${note}\n`);
     await writeStdout([`${markdownTable(report.rows)}\n\n`, ...notes, `\nreport: ${join(output, 'report.md')}\n`]);
   } finally {
@@ -137,11 +151,16 @@ class Phases {
 
   update(task: string, done: number, total: number | undefined): void {
     if (task !== this.task) {
-      this.stop();
+      this.progress?.finish();
       this.task = task;
       this.progress = this.session.progress(task, 'texts');
     }
     this.progress?.update(done, total);
+  }
+
+  finish(): void {
+    this.progress?.finish();
+    this.stop();
   }
 
   stop(): void {

@@ -16,7 +16,7 @@ import {
 import { addRequired, integer, number } from './option-parsers';
 import { checkOutputPath, isSpecialFile, writeOutput, writeStdout } from './output';
 import type { Session } from './terminal';
-import { addDataOptions, type DataOptions, exampleLine, openData } from './training-data';
+import { addDataOptions, type DataOptions, exampleLine, filesOfData, openData } from './training-data';
 
 interface Options extends EncoderOptions, MineOptions, DataOptions {
   output: string;
@@ -83,7 +83,7 @@ async function mine(options: Options, command: Command, session: Session): Promi
   }
   if (from > to) throw new FlesError('ERR_USAGE', `--from is ${from} and --to is ${to}, expected --from up to --to`);
   if (model === undefined) refuseEncoderOptions(command, '--model');
-  await checkOutputPath(output);
+  await checkOutputPath(output, [run, ...(await filesOfData(options))]);
   const streamed = output === '-' || (await isSpecialFile(output));
   const { signal } = session;
   const source = await openData(data, options, session);
@@ -93,7 +93,7 @@ async function mine(options: Options, command: Command, session: Session): Promi
     const search = await openSearch(source, options, streamed ? tmpdir() : dirname(output), session, open);
     const progress = session.progress('mine', 'examples');
     try {
-      const mined = mineNegatives(source, search.search, options, signal);
+      const mined = mineNegatives(source, search.search, mineOptions(options), signal);
       await writeOutput(
         output,
         lines(mined, options, tally, () => progress.update(tally.examples, source.size)),
@@ -109,6 +109,12 @@ async function mine(options: Options, command: Command, session: Session): Promi
     session.note(
       `${tally.negatives} negatives for ${tally.examples} examples, ${tally.incomplete} with fewer than asked`,
     );
+}
+
+/** The part of the options that `mineNegatives` takes. */
+function mineOptions(options: Options): MineOptions {
+  const { count, from, to, draw, seed, margin, relativeMargin, minScore, maxScore } = options;
+  return { count, from, to, draw, seed, margin, relativeMargin, minScore, maxScore };
 }
 
 /** Opens the search that the options ask for; what must be closed after it goes to `open`. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { rangeOf } from '../check';
 
 /** Parser of an integer option in `min..max`. */
 export function integer(min: number, max: number): (text: string) => number {
@@ -13,7 +14,7 @@ export function integer(min: number, max: number): (text: string) => number {
 export function number(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expected a number in ${min}..${max}.`);
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expected a number ${rangeOf(min, max)}.`);
     return value;
   };
 }

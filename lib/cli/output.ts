@@ -1,4 +1,4 @@
-import { constants, createWriteStream } from 'node:fs';
+import { type BigIntStats, constants, createWriteStream, fstatSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
@@ -31,9 +31,14 @@ export async function writeStdout(chunks: AsyncIterable<string> | Iterable<strin
 
 /**
  * Refuses an output path that cannot become a file before any work is done for it: its directory must exist and be writable,
- * and it must not be a directory itself.
+ * it must not be a directory itself, and none of the inputs, which it would replace.
+ *
+ * Throws `ERR_FILE_*` and `ERR_OUTPUT_IS_INPUT`.
+ *
+ * @param inputs files that the command reads, `-` for standard input; those that are not there or were not given count for nothing
  */
-export async function checkOutputPath(path: string): Promise<void> {
+export async function checkOutputPath(path: string, inputs: readonly (string | undefined)[] = []): Promise<void> {
+  await refuseInput(path, inputs);
   if (path === '-') return;
   const directory = dirname(path);
   const folder = await stat(directory).catch((error) => {
@@ -50,6 +55,32 @@ export async function checkOutputPath(path: string): Promise<void> {
     throw new FlesError('ERR_FILE_KIND', `${path} is a directory, expected the name of a file to write`);
   }
 }
+
+/** Throws `ERR_OUTPUT_IS_INPUT` when the output is the same file as one of the inputs, under whatever name. */
+async function refuseInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  const target = await regularFile(output, process.stdout.fd);
+  if (target === undefined) return;
+  for (const input of inputs) {
+    const source = input === undefined ? undefined : await regularFile(input, process.stdin.fd);
+    if (source?.dev !== target.dev || source.ino !== target.ino) continue;
+    throw new FlesError(
+      'ERR_OUTPUT_IS_INPUT',
+      `${nameOf(output, 'standard output')} is the same file as the input ${nameOf(input!, 'standard input')}, which would be lost; choose another output`,
+    );
+  }
+}
+
+/** The regular file under a path, or behind `descriptor` for `-`; undefined when there is none. */
+async function regularFile(path: string, descriptor: number): Promise<BigIntStats | undefined> {
+  try {
+    const status = path === '-' ? fstatSync(descriptor, { bigint: true }) : await stat(path, { bigint: true });
+    return status.isFile() ? status : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const nameOf = (path: string, stream: string) => (path === '-' ? stream : path);
 
 /** Whether `path` exists and is neither a regular file nor a directory. */
 export async function isSpecialFile(path: string): Promise<boolean> {

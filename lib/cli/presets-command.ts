@@ -9,7 +9,7 @@ export function presetsCommand(): Command {
   return new Command('presets')
     .summary('show the training recipes')
     .description(
-      "Lists the training recipes, or prints one field by field: what is published (*), what is this package's choice, and what each key means.",
+      "Lists the training recipes, or prints one field by field: what is published (*), what is this package's choice, what each key means, and the values it takes (in brackets).",
     )
     .argument('[name]', 'the recipe to print')
     .option('--json', 'print JSON: of one recipe, a configuration that fles train --config takes')
@@ -29,9 +29,9 @@ function listed(json = false): string {
 function described(name: string): string {
   const preset: Preset = PRESETS[presetName(name)];
   const config = makeConfig(name);
-  const rows = [...fields(TRAIN_SCHEMA)].map(([key, { doc }]) => {
+  const rows = [...fields(TRAIN_SCHEMA)].map(([key, { doc, expected }]) => {
     const value = key.split('.').reduce<unknown>((part, step) => (part as Record<string, unknown>)[step], config);
-    return [preset.published.includes(key) ? '*' : ' ', key, shown(value), doc];
+    return [preset.published.includes(key) ? '*' : ' ', key, shown(value), `${doc} (${expected})`];
   });
   return [
     `${name}: ${preset.summary}`,

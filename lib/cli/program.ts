@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { isFileError } from '../errors';
+import { nearest } from '../check';
+import { FlesError, isFileError } from '../errors';
 import { version } from '../version';
 import { dataCommand } from './data-command';
 import { encodeCommand } from './encode';
@@ -63,10 +64,38 @@ function createProgram(session: Session): Command {
     infoCommand,
   ];
   for (const create of commands) program.addCommand(create(session));
+  // Commander's own guess is too generous: "encode" for "nope".
+  program.on('command:*', ([name]: string[]) => {
+    const names = program.commands.map((command) => command.name());
+    const guess = nearest(name!, names);
+    program.error(
+      `error: unknown command '${name}'\n(${guess ? `Did you mean ${guess}?` : `Expected one of ${names.join(', ')}.`})`,
+    );
+  });
+  program.hook('preAction', (_, command) => refuseStreams(command));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'error: ERR_USAGE ')),
     });
   }
   return program;
+}
+
+/**
+ * Refuses `-` where a file or a folder is needed. The descriptions of options say where it stands for standard input or
+ * output; without this it would be the name of a file elsewhere.
+ */
+function refuseStreams(command: Command): void {
+  const refused = command.options.find(
+    (option) =>
+      /<(file|dir|paths)/.test(option.flags) &&
+      !option.description.includes('- for standard') &&
+      [command.getOptionValue(option.attributeName())].flat().includes('-'),
+  );
+  const name = refused?.long ?? (command.args.includes('-') ? `fles ${command.name()}` : undefined);
+  if (name === undefined) return;
+  throw new FlesError(
+    'ERR_USAGE',
+    `${name} takes no -, which stands for standard input and output elsewhere; write ./- for a file of that name`,
+  );
 }

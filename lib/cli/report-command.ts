@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { addRequired } from './option-parsers';
 import { checkOutputPath, writeStdout } from './output';
@@ -14,7 +15,8 @@ export function reportCommand(): Command {
     .addHelpText('after', '\nExample:\n  fles report controlled uncontrolled --output report.html')
     .action(async (runs: string[], { output }: { output: string }) => {
       const { writeTrainReport } = await import('../train/report.js');
-      await checkOutputPath(output);
+      const { METRICS_FILE } = await import('../train/run-log.js');
+      await checkOutputPath(output, [...runs, ...runs.map((run) => join(run, METRICS_FILE))]);
       await writeTrainReport(output, runs);
       await writeStdout([`${output}\n`]);
     });

@@ -62,7 +62,7 @@ async function search(options: Options, command: Command, session: Session): Pro
     throw new FlesError('ERR_USAGE', 'expected either --vectors, or --model and --queries; see fles search --help');
   }
   if (vectors !== undefined) refuseEncoderOptions(command, '--model and --queries');
-  await checkOutputPath(options.output);
+  await checkOutputPath(options.output, [queries, vectors]);
   const { InvertedIndex } = await import('../index/inverted-index.js');
   const index = await InvertedIndex.open(options.index);
   try {

@@ -42,20 +42,30 @@ export class Session {
 /** Exit codes of `fles`. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
-/** Codes that speak of the machine, the network or the program: the same command may succeed another time. */
+/**
+ * Codes that speak of the machine, the network, the program or the course of a training run, or of damage to what it wrote:
+ * what was typed and given is not at fault. docs/errors.md marks them.
+ */
 const FAILURES = new Set([
   'ERR_ADDON_MISSING',
+  'ERR_CHECKPOINT_DAMAGED',
+  'ERR_CUDA',
   'ERR_DISK_FULL',
   'ERR_DISPOSED',
   'ERR_FILE_ACCESS',
   'ERR_FILE_IO',
+  'ERR_GRADIENT_VANISHED',
   'ERR_HUB_ACCESS',
   'ERR_HUB_BUSY',
   'ERR_HUB_HASH',
   'ERR_HUB_NETWORK',
   'ERR_HUB_OFFLINE',
   'ERR_HUB_RESPONSE',
+  'ERR_INDEX_CHECKSUM',
+  'ERR_INDEX_HEADER',
+  'ERR_INDEX_STRUCTURE',
   'ERR_INTERNAL',
+  'ERR_LOSS_NOT_FINITE',
   'ERR_OUT_OF_MEMORY',
   'ERR_OUTPUT_BUSY',
 ]);
@@ -74,9 +84,13 @@ export function formatError(error: unknown, debug: boolean): string {
   return debug && error instanceof Error ? `${line}${error.stack}\n` : line;
 }
 
-/** How far a task has come: a bar on a terminal, a JSON line a second elsewhere. */
+/** How far a task has come: a bar on a terminal, a JSON line a second and at the end elsewhere. */
 export class Progress {
   private bar: SingleBar | undefined;
+  /** What was reported last, unless it has been written. */
+  private unwritten: object | undefined;
+  private done = 0;
+  private total: number | undefined;
   private detail: Readonly<Record<string, number>> = {};
 
   constructor(
@@ -92,14 +106,24 @@ export class Progress {
    * @param detail further numbers by name; `secondsLeft` takes the place of what the bar reckons
    */
   update(done: number, total?: number, detail: Readonly<Record<string, number>> = {}): void {
+    this.done = done;
+    this.total = total;
     if (this.stream.isTTY) this.draw(done, total, detail);
     else this.report(done, total, detail);
   }
 
-  /** Ends the bar; to be called once the task is over, however it ended. */
+  /** Tells that all is done: all units there are, or as many as have come where their number was not known. Then as `stop`. */
+  finish(): void {
+    const all = this.total ?? this.done;
+    this.update(all, all);
+    this.stop();
+  }
+
+  /** Ends the bar, or writes how far it came; to be called once the task is over, however it ended. */
   stop(): void {
     this.bar?.stop();
     this.bar = undefined;
+    if (this.unwritten) this.write(this.unwritten);
   }
 
   private draw(done: number, total: number | undefined, detail: Readonly<Record<string, number>>): void {
@@ -131,8 +155,12 @@ export class Progress {
   }
 
   private report(done: number, total: number | undefined, detail: Readonly<Record<string, number>>): void {
-    if (!this.isDue()) return;
-    const progress = { task: this.task, unit: this.unit, done, total: total ?? null, ...detail };
+    this.unwritten = { task: this.task, unit: this.unit, done, total: total ?? null, ...detail };
+    if (this.isDue()) this.write(this.unwritten);
+  }
+
+  private write(progress: object): void {
+    this.unwritten = undefined;
     this.stream.write(`${JSON.stringify({ progress })}\n`);
   }
 }

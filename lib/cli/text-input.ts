@@ -18,6 +18,8 @@ export interface TextInputOptions {
 
 type TextFormat = 'jsonl' | 'tsv' | 'lines';
 
+const OPEN_BRACKET = 0x5b;
+const OPEN_BRACE = 0x7b;
 /** Tab, LF, CR, space and the three bytes of a byte order mark. */
 const BLANK = [0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf];
 
@@ -27,7 +29,8 @@ const BLANK = [0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf];
  *
  * `.jsonl` and `.ndjson` hold objects with `_id` or `id`, an optional `title` and `text`; title and text are joined by a
  * space (`documentText`). `.tsv` holds id, tab, text. Anything else is JSON lines when its first byte other than white space is `{`, and
- * otherwise plain lines whose ids are the line numbers from 1.
+ * otherwise plain lines whose ids are the line numbers from 1. `.csv`, a `.json` that is not JSON lines and a JSON array of objects under
+ * any name, whose lines would count as prose, are refused (`ERR_TEXT_FORMAT`).
  *
  * Throws `ERR_ID_DUPLICATE`, `ERR_RECORD_FIELD`, `ERR_TSV_LINE`, `ERR_FILE_EMPTY` and what `readLines` throws, naming file and line.
  */
@@ -92,26 +95,41 @@ async function detectFormat(
   source: string | Readable,
   name: string,
 ): Promise<{ format: TextFormat; lines: LineSource }> {
-  const extension = /\.(jsonl|ndjson|tsv)$/i.exec(path)?.[1]?.toLowerCase();
-  if (extension) return { format: extension === 'tsv' ? 'tsv' : 'jsonl', lines: source };
+  const extension = /\.(jsonl|ndjson|tsv|csv|json)$/i.exec(path)?.[1]?.toLowerCase();
+  if (extension === 'csv') throw wrongFormat(name, 'is named .csv');
+  if (extension && extension !== 'json') return { format: extension === 'tsv' ? 'tsv' : 'jsonl', lines: source };
   const stream = typeof source === 'string' ? createReadStream(source) : source;
   const chunks = stream[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
-  let first: number | undefined;
+  /** The first bytes other than white space: one, and one more behind a bracket. */
+  const visible: number[] = [];
   let length = 0;
   try {
-    while (first === undefined && length < MAX_LINE_BYTES) {
+    while (visible.length < (visible[0] === OPEN_BRACKET ? 2 : 1) && length < MAX_LINE_BYTES) {
       const { value, done } = await chunks.next();
       if (done) break;
       const bytes = Buffer.from(value);
       head.push(bytes);
       length += bytes.length;
-      first = bytes.find((byte) => !BLANK.includes(byte));
+      visible.push(...bytes.filter((byte) => !BLANK.includes(byte)).subarray(0, 2));
     }
   } catch (error) {
     throw fileError(error, name);
   }
-  return { format: first === 0x7b ? 'jsonl' : 'lines', lines: chain(head, chunks) };
+  const [first, second] = visible;
+  const isArray = first === OPEN_BRACKET && (second === OPEN_BRACE || extension === 'json');
+  if (isArray || (extension === 'json' && first !== undefined && first !== OPEN_BRACE)) {
+    await chunks.return?.();
+    throw wrongFormat(name, isArray ? 'is a JSON array' : 'is named .json');
+  }
+  return { format: first === OPEN_BRACE ? 'jsonl' : 'lines', lines: chain(head, chunks) };
+}
+
+function wrongFormat(name: string, seen: string): FlesError {
+  return new FlesError(
+    'ERR_TEXT_FORMAT',
+    `${name} ${seen}, expected JSON lines (.jsonl, one {"_id": ..., "text": ...} a line), .tsv (id, tab, text) or plain lines; convert it`,
+  );
 }
 
 async function* chain<T>(head: T[], rest: AsyncIterator<T>): AsyncGenerator<T> {

@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { FlesError } from '../errors';
 import { type OpenPairsOptions, openPairs } from '../train/data/open-pairs';
@@ -40,6 +42,31 @@ export async function openData(
   } finally {
     progress.stop();
   }
+}
+
+/** Names of files with texts and judgements that stand beside examples, or are the data themselves. */
+const KNOWN_NAMES =
+  /^(corpus\.jsonl|queries\.jsonl|collection\.tsv|queries(\.train)?\.tsv|qrels\.train\.tsv|qidpidtriples.*\.tsv)$/;
+
+/** The files that reading training data may need: an output must be none of them. */
+export async function filesOfData({ data, corpus, queries, qrels }: DataOptions, test?: string): Promise<string[]> {
+  const folders = [...data, ...(test === undefined ? [] : [test])];
+  const named = [corpus, queries, qrels].filter((path) => path !== undefined);
+  return [...named, ...(await Promise.all(folders.map(filesOf))).flat()];
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  const status = await stat(path).catch(() => undefined);
+  const folder = status?.isDirectory() ? path : dirname(path);
+  const names = await readdir(folder).catch(() => []);
+  const known = names.filter((name) => KNOWN_NAMES.test(name));
+  if (!status?.isDirectory()) return [path, ...known.map((name) => join(folder, name))];
+  // A folder that holds neither BEIR's nor MS MARCO's files is read as lines of examples, all of them.
+  if (!known.includes('corpus.jsonl') && !known.includes('collection.tsv')) {
+    return names.filter((name) => /\.(jsonl|ndjson)$/i.test(name)).map((name) => join(folder, name));
+  }
+  const judgements = await readdir(join(folder, 'qrels')).catch(() => []);
+  return [...known, ...judgements.map((name) => join('qrels', name))].map((name) => join(folder, name));
 }
 
 /** What a line says of an example. */

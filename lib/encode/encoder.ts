@@ -1,4 +1,4 @@
-import { show } from '../check';
+import { checkStrings } from '../check';
 import { FlesError } from '../errors';
 import { resolveModel } from '../model/hub';
 import { readIdfTable } from '../model/idf';
@@ -150,7 +150,7 @@ export class FLES1Encoder {
 
   async #encodeBatch(texts: readonly string[], options: EncodeOptions): Promise<SparseMatrix> {
     const resolved = resolveOptions(options, limitsOf(this.#spec), this.#options);
-    checkTexts(texts);
+    checkStrings('texts', texts);
     const rows =
       resolved.kind === 'query' && this.#spec.queryKind !== 'encoder'
         ? await this.#lookUp(texts, resolved)
@@ -168,8 +168,8 @@ export class FLES1Encoder {
     options: EncodeOptions = {},
   ): AsyncGenerator<SparseVector> {
     this.#expectMode('sparse', 'encodeDense()');
-    const { onProgress, ...rest } = options;
-    const { batchSize, signal } = resolveOptions(rest, limitsOf(this.#spec), this.#options);
+    const { batchSize, signal, onProgress } = resolveOptions(options, limitsOf(this.#spec), this.#options);
+    const rest = { ...options, onProgress: undefined };
     let done = 0;
     for await (const rows of this.#oneAhead(windows(texts, batchSize * BATCHES_A_WINDOW, signal), rest)) {
       yield* rows;
@@ -190,7 +190,7 @@ export class FLES1Encoder {
 
   async #encodeDense(texts: readonly string[], options: EncodeOptions): Promise<DenseMatrix> {
     const resolved = resolveOptions(options, limitsOf(this.#spec), this.#options);
-    checkTexts(texts);
+    checkStrings('texts', texts);
     const columns = this.#spec.config.hiddenSize;
     const matrix = new DenseMatrix(texts.length, columns, new Float32Array(texts.length * columns));
     await this.#inBatches(
@@ -337,15 +337,4 @@ function withoutBlanks(texts: readonly string[], batch: TokenBatch, maxLength: n
     offsets[i + 1] = offsets[i]! + own.length;
   }
   return { tokens: tokens.slice(0, offsets[texts.length]), offsets };
-}
-
-function checkTexts(texts: readonly string[]): void {
-  if (!Array.isArray(texts)) {
-    throw new FlesError('ERR_ARGUMENT_TYPE', `texts is ${show(texts)}, expected an array of strings`);
-  }
-  for (const [i, text] of texts.entries()) {
-    if (typeof text !== 'string') {
-      throw new FlesError('ERR_ARGUMENT_TYPE', `texts[${i}] is ${show(text)}, expected a string`);
-    }
-  }
 }

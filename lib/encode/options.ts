@@ -1,4 +1,4 @@
-import { checkChoice, checkInteger, checkKeys, checkNumber } from '../check';
+import { checkBoolean, checkChoice, checkInteger, checkKeys, checkNumber } from '../check';
 import { checkDevice, type Device } from '../device';
 import type { DownloadProgress } from '../model/hub';
 import type { DensePooling, Pooling, QueryKind } from '../model/spec';
@@ -128,7 +128,7 @@ export function resolveOptions(
       2,
       limits.maxPositions,
     ),
-    dropSpecialTokens: options.dropSpecialTokens ?? false,
+    dropSpecialTokens: checkBoolean('dropSpecialTokens', options.dropSpecialTokens) ?? false,
     batchSize: checkInteger('batchSize', options.batchSize ?? 32, 1, 4096),
     signal: options.signal,
     onProgress: options.onProgress,

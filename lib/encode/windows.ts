@@ -1,5 +1,4 @@
-import { show } from '../check';
-import { FlesError } from '../errors';
+import { checkIterable } from '../check';
 
 /**
  * Groups what an iterable yields into windows of at most `size`. While the consumer is busy the next window fills in the
@@ -12,9 +11,7 @@ export async function* windows<T>(
   size: number,
   signal?: AbortSignal,
 ): AsyncGenerator<T[]> {
-  if (typeof source !== 'object' || source === null || !(Symbol.asyncIterator in source || Symbol.iterator in source)) {
-    throw new FlesError('ERR_ARGUMENT_TYPE', `the texts are ${show(source)}, expected an iterable of strings`);
-  }
+  checkIterable('texts', source, 'strings');
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   let abort = () => {};
   const onAbort = () => abort();

@@ -1,6 +1,7 @@
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FlesError } from '../errors';
+import { checkObject, checkString } from '../check';
+import { FlesError, fileError } from '../errors';
 import { idField, type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
 import type { Qrels } from './ranking';
 import { readQrels } from './trec';
@@ -25,7 +26,8 @@ export interface BeirDataset {
 }
 
 /** What encoders see of a document: title and text in one. */
-export function documentText({ title, text }: Pick<BeirDocument, 'title' | 'text'>): string {
+export function documentText(document: Pick<BeirDocument, 'title' | 'text'>): string {
+  const { title, text } = checkObject('the document', document, 'an object with title and text', ['title', 'text']);
   return `${title} ${text}`.trim();
 }
 
@@ -38,7 +40,8 @@ export function documentText({ title, text }: Pick<BeirDocument, 'title' | 'text
  * what `readQrels` and `readTexts` throw.
  */
 export async function readBeir(directory: string, split: string): Promise<BeirDataset> {
-  const qrels = await readQrels(await qrelsPath(directory, split));
+  checkString('the directory', directory);
+  const qrels = await readQrels(await qrelsPath(directory, checkString('split', split)));
   const path = join(directory, 'queries.jsonl');
   const texts = new Map<string, string>();
   for await (const { id, text } of readTexts(path)) texts.set(id, text);
@@ -79,12 +82,18 @@ export async function* readTexts(source: LineSource, options: LineOptions = {}):
   }
 }
 
-/** Where the judgements of a split are. Throws `ERR_SPLIT_NOT_FOUND` naming the splits that exist. */
+/** Where the judgements of a split are. Throws `ERR_SPLIT_NOT_FOUND` naming the splits that exist, `ERR_FILE_*` without the folder. */
 export async function qrelsPath(directory: string, split: string): Promise<string> {
   const path = join(directory, 'qrels', `${split}.tsv`);
   try {
     await access(path);
   } catch (error) {
+    const status = await stat(directory).catch((missing) => {
+      throw fileError(missing, directory);
+    });
+    if (!status.isDirectory()) {
+      throw new FlesError('ERR_FILE_KIND', `${directory} is a file, expected a folder in BEIR's layout`);
+    }
     const splits = await readdir(join(directory, 'qrels')).catch(() => []);
     const known = splits.filter((file) => file.endsWith('.tsv')).map((file) => file.slice(0, -4));
     throw new FlesError(

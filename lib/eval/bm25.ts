@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { checkChoice, checkInteger } from '../check';
+import { checkChoice, checkInteger, checkIterable, checkKeys, checkObject, checkString, checkStrings } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
 import type { Hit } from '../index/inverted-index';
 import { analyze } from './analyzer';
@@ -51,19 +51,22 @@ export class Bm25Index {
   /**
    * Indexes documents. One without any title and text is left out and counts nowhere; one with a title alone is kept.
    *
-   * Throws `ERR_ID_DUPLICATE` for an id that comes twice, `ERR_OPTION_VALUE` for unknown `fields`, and the reason of
-   * an aborted `signal`.
+   * Throws `ERR_ID_DUPLICATE` for an id that comes twice, `ERR_ARGUMENT_TYPE` for a document whose id, title or text is no string,
+   * `ERR_OPTION_VALUE` for unknown `fields`, and the reason of an aborted `signal`.
    */
   static async build(
     documents: Iterable<BeirDocument> | AsyncIterable<BeirDocument>,
     options: Bm25BuildOptions = {},
   ): Promise<Bm25Index> {
+    checkKeys(options, ['fields', 'signal', 'onProgress']);
+    checkIterable('documents', documents, 'documents: {id, title, text}');
     const fields = checkChoice('fields', options.fields ?? 'flat', ['flat', 'multifield']);
     const layout = Object.entries(LAYOUTS[fields]);
     const builders = new Map(layout.map(([name]) => [name, new Bm25FieldBuilder()]));
     const ids = new Set<string>();
     let seen = 0;
     for await (const document of documents) {
+      checkDocument(document, seen);
       if (ids.has(document.id)) {
         throw new FlesError(
           'ERR_ID_DUPLICATE',
@@ -101,7 +104,7 @@ export class Bm25Index {
    */
   sparsity(queries: readonly string[]): { nnz: { documents: number; queries: number }; flops: number } {
     const counts = new Map<string, number>();
-    for (const query of queries) {
+    for (const query of checkStrings('queries', queries)) {
       for (const term of new Set(analyze(query))) counts.set(term, (counts.get(term) ?? 0) + 1);
     }
     const fields = [...this.postings.values()];
@@ -129,6 +132,7 @@ export class Bm25Index {
    * Throws `ERR_OPTION_RANGE` unless k is an integer in 1..2^31-1.
    */
   search(query: string, k: number): Hit[] {
+    checkString('the query', query);
     checkInteger('k', k, 1, 2 ** 31 - 1);
     const sums = new Float64Array(this.ids.length);
     for (const [term, count] of countTerms(analyze(query))) {
@@ -140,6 +144,12 @@ export class Bm25Index {
       return { id: this.ids[document]!, document, score: scores[document]! };
     });
   }
+}
+
+function checkDocument(document: BeirDocument, number: number): void {
+  const name = `document ${number}`;
+  checkObject(name, document, '{id, title, text}');
+  for (const field of ['id', 'title', 'text'] as const) checkString(`${field} of ${name}`, document[field]);
 }
 
 /** Where scores are above 0. */

@@ -1,5 +1,18 @@
+import { tmpdir } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
-import { checkInteger, checkNumber, show } from '../check';
+import {
+  checkArray,
+  checkBoolean,
+  checkCallable,
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  checkObject,
+  checkString,
+  show,
+} from '../check';
 import { FlesError, throwIfAborted } from '../errors';
 import type { Hit } from '../index/inverted-index';
 import type { SparseMatrix } from '../sparse-matrix';
@@ -7,17 +20,30 @@ import { type BeirDataset, documentText } from './beir';
 import { Bm25Index } from './bm25';
 import { type Evaluation, evaluate } from './evaluate';
 import { type DenseRows, searchDense } from './exhaustive';
+import { DEFAULT_METRICS, namedMetrics } from './metrics';
 import type { Run } from './ranking';
 import { cut, flops, meanNnz } from './statistics';
 import type { Bm25System, DenseSystem, SparseSearcherFactory, SparseSystem, System } from './systems';
+import { indexesIn } from './temporary-index';
 import { separateTies } from './tie-scores';
 
 export type Phase = 'encode documents' | 'encode queries' | 'index' | 'search';
 
+/** The keys of `CompareOptions`. */
+export const COMPARE_KEYS = [
+  'thresholds',
+  'createSearcher',
+  'metrics',
+  'depth',
+  'keepSameId',
+  'signal',
+  'onProgress',
+] as const satisfies (keyof CompareOptions)[];
+
 export interface CompareOptions {
   /** Cut documents and queries of sparse systems alike; by default 0 alone. */
   thresholds?: readonly number[];
-  /** Builds the index of a sparse system; needed when there is one. */
+  /** Builds the index of a sparse system; by default an `InvertedIndex` in a temporary folder. */
   createSearcher?: SparseSearcherFactory;
   /** trec_eval's names, `DEFAULT_METRICS` by default. */
   metrics?: readonly string[];
@@ -71,7 +97,9 @@ export async function* compare(
   systems: readonly System[],
   options: CompareOptions = {},
 ): AsyncGenerator<ComparisonResult> {
-  checkNames(systems);
+  checkKeys(options, COMPARE_KEYS);
+  checkDataset(dataset);
+  checkSystems(systems);
   const comparison = new Comparison(dataset, options);
   for (const system of systems) {
     throwIfAborted(options.signal);
@@ -103,6 +131,11 @@ class Comparison {
     private readonly options: CompareOptions,
   ) {
     const thresholds = options.thresholds ?? [0];
+    // Here, because a name that is none would show after the first system only.
+    namedMetrics(options.metrics ?? DEFAULT_METRICS);
+    checkBoolean('keepSameId', options.keepSameId);
+    checkFunction('createSearcher', options.createSearcher);
+    checkArray('thresholds', thresholds, 'numbers');
     this.thresholds = [...new Set(thresholds.map((t) => checkNumber('threshold', t, 0, Number.MAX_VALUE)))];
     this.depth = checkInteger('depth', options.depth ?? 1000, 1, 1e6);
     this.k = this.depth + (options.keepSameId ? 0 : 1);
@@ -158,16 +191,11 @@ class Comparison {
   }
 
   async *sparse(system: SparseSystem): AsyncGenerator<ComparisonResult> {
-    const { createSearcher } = this.options;
-    if (!createSearcher) {
-      throw new FlesError(
-        'ERR_OPTION_VALUE',
-        `createSearcher is ${createSearcher}, expected a function: ${system.name} is sparse`,
-      );
-    }
+    const { signal } = this.options;
+    const createSearcher = this.options.createSearcher ?? indexesIn(tmpdir(), signal);
     const encoded = await this.encode<SparseMatrix>(system);
     for (const threshold of this.thresholds) {
-      throwIfAborted(this.options.signal);
+      throwIfAborted(signal);
       const documents = cut(encoded.documents, threshold);
       const queries = cut(encoded.queries, threshold);
       this.progress(system, 'index')(0, documents.rows);
@@ -262,9 +290,18 @@ async function timed<T>(action: () => Promise<T>): Promise<[result: T, seconds: 
   return [result, (performance.now() - begin) / 1000];
 }
 
-function checkNames(systems: readonly System[]): void {
+/** Throws `ERR_ARGUMENT_TYPE` for what `readBeir` does not give. */
+export function checkDataset(dataset: BeirDataset): void {
+  checkObject('dataset', dataset, 'a data set, as readBeir gives', ['directory', 'qrels', 'queries', 'documents']);
+}
+
+function checkSystems(systems: readonly System[]): void {
   const seen = new Set<string>();
-  for (const { name } of systems) {
+  for (const [i, system] of checkArray('systems', systems, 'systems').entries()) {
+    const { kind, name } = checkObject(`systems[${i}]`, system, 'a system: {kind, name, ...}');
+    checkChoice(`kind of systems[${i}]`, kind, ['sparse', 'dense', 'bm25']);
+    checkString(`name of systems[${i}]`, name);
+    if (system.kind !== 'bm25') checkCallable(`encode of ${name}`, system.encode);
     if (!/^[^\s/\\:*?"<>|\0]+$/.test(name) || /^\.+$/.test(name)) {
       throw new FlesError(
         'ERR_SYSTEM_NAME',

@@ -1,7 +1,8 @@
+import { checkBoolean, checkKeys, checkMap } from '../check';
 import { FlesError } from '../errors';
-import { DEFAULT_METRICS, namedMetric } from './metrics';
+import { DEFAULT_METRICS, namedMetrics } from './metrics';
 import { judge } from './metrics/judged-ranking';
-import type { Qrels, Run } from './ranking';
+import { checkDocuments, type Qrels, type Run } from './ranking';
 
 export interface EvaluateOptions {
   /** trec_eval's names, see `namedMetric`; `DEFAULT_METRICS` by default. */
@@ -32,13 +33,18 @@ export interface Evaluation {
  * query of the run lists a document twice.
  */
 export function evaluate(qrels: Qrels, run: Run, options: EvaluateOptions = {}): Evaluation {
-  const metrics = (options.metrics ?? DEFAULT_METRICS).map((name) => ({ name, value: namedMetric(name) }));
+  checkKeys(options, ['metrics', 'perQuery']);
+  const metrics = namedMetrics(options.metrics ?? DEFAULT_METRICS);
+  checkBoolean('perQuery', options.perQuery);
+  checkMap('qrels', qrels, 'judgements by query id, as readQrels gives');
+  checkMap('run', run, 'documents by query id, as readRun gives');
   if (qrels.size === 0) throw new FlesError('ERR_QRELS_EMPTY', 'there are 0 judged queries, expected at least 1');
   const sums = new Map(metrics.map(({ name }) => [name, 0]));
   const perQuery = new Map<string, Record<string, number>>();
   const unanswered: string[] = [];
-  for (const [query, judged] of qrels) {
-    const documents = run.get(query) ?? [];
+  for (const [query, judged] of qrels.entries()) {
+    checkMap(`qrels of query ${query}`, judged, 'relevance by document id');
+    const documents = checkDocuments(query, run.get(query) ?? []);
     if (documents.length === 0) unanswered.push(query);
     checkDistinct(
       query,

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { checkInteger } from '../check';
+import { checkArray, checkInteger, checkKeys, checkObject, show } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
 import type { Hit } from '../index/inverted-index';
 import { topK } from './top-k';
@@ -31,9 +31,13 @@ export async function searchDense(
   queries: DenseRows,
   options: DenseSearchOptions,
 ): Promise<Hit[][]> {
+  checkKeys(options, ['k', 'signal', 'onProgress']);
   const k = checkInteger('k', options.k, 1, 2 ** 31 - 1);
-  checkShape('documents', documents, documents.columns);
-  checkShape('queries', queries, documents.columns);
+  for (const [name, rows] of Object.entries({ documents, queries })) {
+    checkObject(name, rows, 'dense rows: {rows, columns, values}', ['rows', 'columns', 'values']);
+    checkShape(name, rows, documents.columns);
+  }
+  checkArray('ids', ids, 'strings');
   if (ids.length !== documents.rows) {
     throw new FlesError(
       'ERR_DENSE_SHAPE',
@@ -71,6 +75,9 @@ function multiply({ rows, columns, values }: DenseRows, query: Float32Array, sco
 }
 
 function checkShape(name: string, { rows, columns, values }: DenseRows, expected: number): void {
+  if (!(values instanceof Float32Array)) {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `values of ${name} are ${show(values)}, expected a Float32Array`);
+  }
   if (columns !== expected || values.length !== rows * columns) {
     throw new FlesError(
       'ERR_DENSE_SHAPE',

@@ -1,3 +1,6 @@
+import { checkArray, checkObject, checkString, show } from '../check';
+import { FlesError } from '../errors';
+
 /** Judgements: relevance by document id, by query id. */
 export type Qrels = Map<string, Map<string, number>>;
 
@@ -19,6 +22,17 @@ export function rank(documents: readonly ScoredDocument[]): ScoredDocument[] {
   return documents
     .map(({ document, score }) => ({ document, score: Math.fround(score) }))
     .sort((a, b) => b.score - a.score || compareBytes(b.document, a.document));
+}
+
+/** The documents of a query of a run. Throws `ERR_ARGUMENT_TYPE` for what is none. */
+export function checkDocuments(query: string, documents: readonly ScoredDocument[]): readonly ScoredDocument[] {
+  for (const found of checkArray(`run of query ${query}`, documents, '{document, score}')) {
+    const { document, score } = checkObject(`a result of query ${query}`, found, '{document, score}');
+    checkString(`a document of query ${query}`, document);
+    if (typeof score === 'number') continue;
+    throw new FlesError('ERR_ARGUMENT_TYPE', `a score of query ${query} is ${show(score)}, expected a number`);
+  }
+  return documents;
 }
 
 /**

@@ -1,13 +1,15 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile, rm } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { checkArray, checkKeys, checkObject, checkString } from '../check';
 import { fileError } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { writeTextFile } from '../text/output-file';
 import { version } from '../version';
 import type { BeirDataset } from './beir';
-import { type CompareOptions, type ComparisonRow, compare } from './compare';
+import { COMPARE_KEYS, type CompareOptions, type ComparisonRow, checkDataset, compare } from './compare';
 import type { System } from './systems';
+import { indexesIn } from './temporary-index';
 import { checkRunId, writeRun } from './trec';
 
 /** Where the figures of a report come from. */
@@ -39,7 +41,10 @@ export interface WriteComparisonOptions extends CompareOptions {
 
 /**
  * Compares systems and writes into `directory`, which is made if need be: one run file a row as soon as it is done, then
- * `report.json` (a `Report`) and `report.md`. Files are written whole or not at all.
+ * `report.json` (a `Report`) and `report.md`. Files are written whole or not at all. Runs that an earlier report there lists and this
+ * one does not are removed.
+ *
+ * The indexes of sparse systems stand in a folder below it meanwhile, unless `createSearcher` makes others.
  *
  * Throws what `compare` throws, and before anything is computed `ERR_FILE_*` for a directory that cannot be written and
  * `ERR_RUN_ID` for an id of a query or a document that a run file cannot hold.
@@ -50,23 +55,44 @@ export async function writeComparison(
   systems: readonly System[],
   options: WriteComparisonOptions = {},
 ): Promise<Report> {
-  const { provenance, onRow, ...compareOptions } = options;
+  checkKeys(options, [...COMPARE_KEYS, 'provenance', 'onRow']);
+  checkString('the directory', directory);
+  checkDataset(dataset);
+  const { provenance, onRow, createSearcher = indexesIn(directory, options.signal), ...rest } = options;
   await makeDirectory(directory)
     .then(() => access(directory, constants.W_OK))
     .catch((error) => {
       throw fileError(error, directory);
     });
-  for (const id of dataset.queries.keys()) checkRunId(id);
-  for await (const { id } of dataset.documents({ signal: options.signal })) checkRunId(id);
+  const before = await earlierRuns(directory);
+  const [queries, corpus] = ['queries.jsonl', 'corpus.jsonl'].map((name) => join(dataset.directory, name));
+  for (const id of dataset.queries.keys()) checkRunId(id, 'a query id', queries);
+  let record = 0;
+  for await (const { id } of dataset.documents({ signal: options.signal })) {
+    checkRunId(id, 'a document id', `${corpus}, document ${++record}`);
+  }
   const rows: ComparisonRow[] = [];
-  for await (const { row, run } of compare(dataset, systems, compareOptions)) {
+  for await (const { row, run } of compare(dataset, systems, { ...rest, createSearcher })) {
     await writeRun(join(directory, runFileName(row)), run, { tag: runName(row) });
     rows.push(row);
     onRow?.(row);
   }
   const report = { rows, ...describe(dataset), ...provenance };
   await writeReport(directory, report);
+  const now = new Set(rows.map(runFileName));
+  for (const name of before) if (!now.has(name)) await rm(join(directory, name), { force: true });
   return report;
+}
+
+/** The names of the run files that a report in the folder lists; none where there is no report or it cannot be read. */
+async function earlierRuns(directory: string): Promise<string[]> {
+  try {
+    const { rows } = JSON.parse(await readFile(join(directory, 'report.json'), 'utf8')) as Report;
+    // A name that leads out of the folder is none that was written here.
+    return rows.map(runFileName).filter((name) => name === basename(name));
+  } catch {
+    return [];
+  }
 }
 
 /** Writes `report.json` and `report.md`. Throws `ERR_FILE_*`. */
@@ -123,7 +149,7 @@ function markdown(report: Report): string {
 
 /** What the table does not show: judged queries without results, and how many terms BM25 has indexed. */
 export function reportNotes(rows: readonly ComparisonRow[]): string[] {
-  const unanswered = rows
+  const unanswered = checkRows(rows)
     .filter((row) => row.unanswered > 0)
     .map((row) => `${runName(row)}: ${row.unanswered} of ${row.queries} judged queries have no results and count 0`);
   const terms = rows
@@ -137,7 +163,7 @@ export function reportNotes(rows: readonly ComparisonRow[]): string[] {
 
 /** The rows as a Markdown table whose columns are padded, so that it reads well on a terminal too. */
 export function markdownTable(rows: readonly ComparisonRow[]): string {
-  const metrics = Object.keys(rows[0]?.metrics ?? {});
+  const metrics = Object.keys(checkRows(rows)[0]?.metrics ?? {});
   const header = [
     ...['System', 'Threshold', ...metrics.map(metricLabel)],
     ...['NNZ documents', 'NNZ queries', 'FLOPS', 'Index MB', 'Queries/s'],
@@ -157,6 +183,16 @@ export function markdownTable(rows: readonly ComparisonRow[]): string {
     `| ${values.map((value, i) => (i === 0 ? value.padEnd(widths[i]!) : value.padStart(widths[i]!))).join(' | ')} |`;
   const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
   return [line(header), line(rule), ...cells.map(line)].join('\n');
+}
+
+/** What a row must have to be shown. */
+const ROW_MEMBERS = ['system', 'threshold', 'metrics', 'seconds', 'queries', 'unanswered', 'terms', 'documents'];
+
+function checkRows(rows: readonly ComparisonRow[]): readonly ComparisonRow[] {
+  for (const [i, row] of checkArray('rows', rows, 'rows of a comparison').entries()) {
+    checkObject(`rows[${i}]`, row, 'a row of a comparison', ROW_MEMBERS);
+  }
+  return rows;
 }
 
 function fixed(value: number | null | undefined, digits: number): string {

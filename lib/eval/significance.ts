@@ -1,4 +1,4 @@
-import { checkInteger } from '../check';
+import { checkInteger, checkKeys, checkMap, checkObject, checkString } from '../check';
 import { FlesError } from '../errors';
 
 /** Values of one metric by query id: what `perQuery` of an evaluation holds, one metric taken out. */
@@ -23,7 +23,11 @@ export interface RandomisationOptions {
 
 /** The values of one metric from the `perQuery` of an evaluation. */
 export function valuesOf(perQuery: ReadonlyMap<string, Record<string, number>>, metric: string): Map<string, number> {
-  return new Map([...perQuery].map(([query, values]) => [query, values[metric] ?? Number.NaN]));
+  checkMap('perQuery', perQuery, 'values by query id, as evaluate gives');
+  checkString('metric', metric);
+  const valueIn = (query: string, values: Record<string, number>) =>
+    checkObject(`values of query ${query}`, values, 'an object of values by metric')[metric] ?? Number.NaN;
+  return new Map([...perQuery.entries()].map(([query, values]) => [query, valueIn(query, values)]));
 }
 
 /**
@@ -35,6 +39,7 @@ export function valuesOf(perQuery: ReadonlyMap<string, Record<string, number>>, 
  * least 1 / (samples + 1). The same seed gives the same p. Throws `ERR_QUERIES_MISMATCH` and `ERR_OPTION_RANGE`.
  */
 export function randomisationTest(a: QueryValues, b: QueryValues, options: RandomisationOptions = {}): Comparison {
+  checkKeys(options, ['samples', 'seed']);
   const samples = checkInteger('samples', options.samples ?? 100_000, 1, 1e8);
   const next = random(checkInteger('seed', options.seed ?? 1, 0, 2 ** 32 - 1));
   const perQuery = differences(a, b);
@@ -76,6 +81,8 @@ export function pairedTTest(a: QueryValues, b: QueryValues): Comparison & { t: n
 }
 
 function differences(a: QueryValues, b: QueryValues): Map<string, number> {
+  for (const [name, values] of Object.entries({ a, b }))
+    checkMap(name, values, 'values by query id, as valuesOf gives');
   if (a.size !== b.size || a.size === 0) {
     throw new FlesError(
       'ERR_QUERIES_MISMATCH',

@@ -1,8 +1,10 @@
+import { checkObject } from '../check';
 import { FlesError } from '../errors';
 import { SparseMatrix } from '../sparse-matrix';
 
 /** Mean number of non-zero terms of a row; 0 when there are no rows. */
 export function meanNnz(matrix: SparseMatrix): number {
+  checkMatrix('matrix', matrix);
   return matrix.rows === 0 ? 0 : matrix.nnz / matrix.rows;
 }
 
@@ -14,6 +16,8 @@ export function meanNnz(matrix: SparseMatrix): number {
  * Throws `ERR_VOCABULARY_MISMATCH` for matrices over vocabularies of different sizes.
  */
 export function flops(queries: SparseMatrix, documents: SparseMatrix): number {
+  checkMatrix('queries', queries);
+  checkMatrix('documents', documents);
   if (queries.vocabulary.length !== documents.vocabulary.length) {
     throw new FlesError(
       'ERR_VOCABULARY_MISMATCH',
@@ -57,6 +61,10 @@ export function cut(matrix: SparseMatrix, threshold: number): SparseMatrix {
     offsets[row + 1] = kept;
   }
   return new SparseMatrix(offsets, terms.slice(0, kept), weights.slice(0, kept), matrix.vocabulary);
+}
+
+function checkMatrix(name: string, matrix: SparseMatrix): void {
+  checkObject(name, matrix, 'a SparseMatrix', ['rows', 'nnz', 'terms', 'vocabulary']);
 }
 
 /** How many rows have each term of the vocabulary. */

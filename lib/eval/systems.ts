@@ -1,4 +1,4 @@
-import type { Hit } from '../index/inverted-index';
+import type { Hit, IndexBytes } from '../index/inverted-index';
 import type { SparseMatrix } from '../sparse-matrix';
 import type { Bm25Fields } from './bm25';
 import type { DenseRows } from './exhaustive';
@@ -42,7 +42,7 @@ export const BM25_SYSTEMS: Readonly<Record<'bm25' | 'bm25-multifield', Bm25Syste
 /** Exact search over sparse rows. */
 export interface SparseSearcher {
   /** Bytes of the index on disk: the total and its parts. */
-  readonly bytes: { total: number; [part: string]: number };
+  readonly bytes: IndexBytes | { total: number; [part: string]: number };
   /** For each row the k documents of largest inner product above 0, ties by lower document number. */
   search(queries: SparseMatrix, k: number): Promise<Hit[][]>;
   close(): void | Promise<void>;

@@ -1,8 +1,9 @@
+import { checkInteger, checkKeys, checkMap, checkString } from '../check';
 import { FlesError } from '../errors';
 import { formatFloat32 } from '../text/format-float32';
 import { emptyFile, type Line, type LineOptions, type LineSource, readLines, sourceName } from '../text/lines';
 import { writeTextFile } from '../text/output-file';
-import { type Qrels, type Run, rank, type ScoredDocument } from './ranking';
+import { checkDocuments, type Qrels, type Run, rank, type ScoredDocument } from './ranking';
 
 const BEIR_HEADER = 'query-id\tcorpus-id\tscore';
 
@@ -60,6 +61,8 @@ export async function* readJudgements(source: LineSource, options: LineOptions =
 
 /** Writes judgements in TREC's four columns. Throws `ERR_RUN_ID` for an id with white space and `ERR_FILE_*`. */
 export async function writeQrels(path: string, qrels: Qrels): Promise<void> {
+  checkString('the path', path);
+  checkMap('qrels', qrels, 'judgements by query id');
   await writeTextFile(path, qrelsLines(qrels));
 }
 
@@ -108,26 +111,33 @@ export async function readRun(source: LineSource, options: LineOptions = {}): Pr
  * Throws `ERR_RUN_ID` for an id or tag with white space, `ERR_RUN_SCORE` for a score that is not finite, `ERR_FILE_*`.
  */
 export async function writeRun(path: string, run: Run, options: { tag?: string } = {}): Promise<void> {
+  checkKeys(options, ['tag']);
+  checkString('the path', path);
+  checkMap('run', run, 'documents by query id');
   await writeTextFile(path, runLines(run, options.tag ?? 'fles'));
 }
 
 function* qrelsLines(qrels: Qrels): Generator<string> {
-  for (const [query, judged] of qrels) {
-    for (const [document, relevance] of judged) yield `${checkRunId(query)} 0 ${checkRunId(document)} ${relevance}\n`;
+  for (const [query, judged] of qrels.entries()) {
+    checkMap(`qrels of query ${query}`, judged, 'relevance by document id');
+    for (const [document, relevance] of judged.entries()) {
+      const [first, second] = [checkRunId(query, 'a query id'), checkRunId(document, 'a document id')];
+      yield `${first} 0 ${second} ${checkRelevance(relevance)}\n`;
+    }
   }
 }
 
 /** The lines that `writeRun` writes, each with its line end. */
 export function* runLines(run: Run, tag: string): Generator<string> {
-  for (const [query, documents] of run) yield* queryLines(query, rank(documents), tag);
+  for (const [query, documents] of run.entries()) yield* queryLines(query, rank(checkDocuments(query, documents)), tag);
 }
 
 /** The lines of one query, ranked in the order given. */
 export function* queryLines(query: string, ranking: readonly ScoredDocument[], tag: string): Generator<string> {
-  checkRunId(tag);
-  checkRunId(query);
+  checkRunId(tag, 'the tag');
+  checkRunId(query, 'a query id');
   for (const [i, { document, score }] of ranking.entries()) {
-    yield `${query} Q0 ${checkRunId(document)} ${i + 1} ${formatScore(score)} ${tag}\n`;
+    yield `${query} Q0 ${checkRunId(document, 'a document id')} ${i + 1} ${formatScore(score)} ${tag}\n`;
   }
 }
 
@@ -171,15 +181,25 @@ function split(text: string): string[] {
   return text.split(/[ \t\v\f\r]+/).filter((column) => column !== '');
 }
 
-/** An id as a column of a run. Throws `ERR_RUN_ID` for one that is empty or holds white space. */
-export function checkRunId(text: string): string {
-  if (!/^[^ \t\v\f\r\n]+$/.test(text)) {
+/**
+ * An id, or the tag, as a column of a run. Throws `ERR_RUN_ID` for one that is empty or holds white space.
+ *
+ * @param what what it is, as the error says it
+ * @param place where it comes from, if that is known
+ */
+export function checkRunId(text: string, what: string, place?: string): string {
+  if (!/^[^ \t\v\f\r\n]+$/.test(checkString(what, text))) {
+    const origin = place === undefined ? '' : ` (${place})`;
     throw new FlesError(
       'ERR_RUN_ID',
-      `${JSON.stringify(text)} cannot be a column of a TREC file, expected at least one character and no white space`,
+      `${JSON.stringify(text)}${origin} cannot be ${what} in a TREC file, expected at least one character and no white space`,
     );
   }
   return text;
+}
+
+function checkRelevance(relevance: number): number {
+  return checkInteger('a relevance', relevance, -(2 ** 31), 2 ** 31 - 1);
 }
 
 function formatScore(score: number): string {

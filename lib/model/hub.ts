@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ListFileEntry } from '@huggingface/hub';
-import { checkKeys, checkString, show } from '../check';
+import { checkBoolean, checkKeys, checkString, show } from '../check';
 import { FlesError, throwIfAborted } from '../errors';
 import { download, type RemoteFile } from './download';
 import { CachedModel, hubCacheDirectory, isCommit, isOffline, storedToken } from './hub-cache';
@@ -54,6 +54,10 @@ const REPORT_MS = 100;
 export async function resolveModel(dirOrHubId: string, options: ResolveOptions = {}): Promise<string> {
   checkKeys(options, OPTIONS);
   const name = checkString('the model', dirOrHubId);
+  for (const key of ['revision', 'token', 'cacheDir'] as const) {
+    if (options[key] !== undefined) checkString(key, options[key]);
+  }
+  checkBoolean('offline', options.offline);
   throwIfAborted(options.signal);
   const isFolder = await stat(name).then(
     (stats) => stats.isDirectory(),

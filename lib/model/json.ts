@@ -71,9 +71,13 @@ export async function readJson(path: string, limit = 64 * 2 ** 20): Promise<unkn
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new FlesError('ERR_JSON', `${path} is not valid JSON (${messageOf(error)}); download it again`, {
-      cause: error,
-    });
+    throw new FlesError(
+      'ERR_JSON',
+      `${path} is not valid JSON (${messageOf(error)}); correct it, or download it again`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkChoice, checkKeys } from '../check';
+import { checkChoice, checkKeys, checkString } from '../check';
 import { FlesError, fileError } from '../errors';
 import { checkVocabularySize, readVocabulary } from '../text/vocabulary';
 import { readNetworkConfig } from './config';
@@ -32,7 +32,7 @@ const TRANSFORMER_SETTINGS = ['sentence_bert_config.json', 'sentence_distilbert_
  */
 export async function readModel(directory: string, overrides: ModelOverrides = {}): Promise<ModelSpec> {
   checkKeys(overrides, ['mode', 'pooling', 'denseMode', 'queryKind']);
-  const root = resolve(directory);
+  const root = resolve(checkString('the directory', directory));
   await checkDirectory(root);
   const layout = await readLayout(root);
   const network = layout.networkDirectory;
@@ -109,7 +109,7 @@ function applyOverrides(spec: ModelSpec, overrides: ModelOverrides): void {
   if (spec.mode === 'sparse' && !spec.hasHead) {
     throw new FlesError(
       'ERR_MODEL_HEAD',
-      `${spec.directory} has no masked-language-model head, which sparse vectors come from; use mode "dense" or another model`,
+      `${spec.directory} has no masked-language-model head, which sparse vectors come from; use another model, or load this one for dense vectors (mode: "dense" in JavaScript)`,
     );
   }
   if (pooling !== undefined) {

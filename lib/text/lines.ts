@@ -1,6 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { TextDecoder } from 'node:util';
+import { checkInteger, checkIterable, checkKeys, checkString, show } from '../check';
 import { FlesError, fileError, messageOf, throwIfAborted } from '../errors';
+import { refuseCompressed } from './compressed';
 
 /** Longest line that the readers accept unless told otherwise: 16 MiB, without its line end. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
@@ -35,12 +37,14 @@ export interface JsonLine extends Line {
  * LF and CRLF end a line; the last line needs no end, and a byte order mark at the start is dropped. Empty lines are
  * yielded. A text of zero bytes has no lines.
  *
- * Throws `ERR_LINE_LENGTH` for a line beyond `maxBytes`, `ERR_TEXT_ENCODING` for bytes that are not UTF-8, and
- * `ERR_FILE_*` when the path cannot be read.
+ * Throws `ERR_LINE_LENGTH` for a line beyond `maxBytes`, `ERR_TEXT_ENCODING` for bytes that are not UTF-8,
+ * `ERR_FILE_COMPRESSED` for a packed file, and `ERR_FILE_*` when the path cannot be read.
  */
 export async function* readLines(source: LineSource, options: LineOptions = {}): AsyncGenerator<Line> {
-  const name = sourceName(source, options);
-  const maxBytes = options.maxBytes ?? MAX_LINE_BYTES;
+  checkKeys(options, ['name', 'maxBytes', 'signal']);
+  if (typeof source !== 'string') checkIterable('source', source, 'bytes, or a path');
+  const name = checkString('name', sourceName(source, options));
+  const maxBytes = checkInteger('maxBytes', options.maxBytes ?? MAX_LINE_BYTES, 1, Number.MAX_SAFE_INTEGER);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let number = 1;
   let pieces: Uint8Array[] = [];
@@ -159,15 +163,25 @@ export function sourceName(source: LineSource, options: LineOptions = {}): strin
 
 async function* byteChunks(source: LineSource, name: string): AsyncGenerator<Buffer> {
   const stream = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 18 }) : source;
+  let first = true;
   try {
     for await (const chunk of stream) {
-      yield typeof chunk === 'string'
-        ? Buffer.from(chunk)
-        : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      const bytes =
+        typeof chunk === 'string'
+          ? Buffer.from(chunk)
+          : Buffer.from(checkBytes(chunk).buffer, chunk.byteOffset, chunk.byteLength);
+      if (first) refuseCompressed(bytes, name);
+      first = false;
+      yield bytes;
     }
   } catch (error) {
     throw fileError(error, name);
   }
+}
+
+function checkBytes(chunk: Uint8Array): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new FlesError('ERR_ARGUMENT_TYPE', `the source yields ${show(chunk)}, expected a Uint8Array or a string`);
 }
 
 function decode(decoder: TextDecoder, bytes: Uint8Array, where: string): string {

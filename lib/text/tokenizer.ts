@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tokenizer as HuggingFaceTokenizer } from 'tokenizers';
-import { checkInteger, show } from '../check';
+import { checkArray, checkInteger, checkKeys, checkString } from '../check';
 import { FlesError, messageOf, throwIfAborted } from '../errors';
 import { type Cuts, cutsOf } from './cuts';
 import { checkVocabularySize, placeholder, readVocabulary, type SpecialTokens, type Vocabulary } from './vocabulary';
@@ -69,12 +69,13 @@ export class Tokenizer {
    * @throws FlesError `ERR_TOKENIZER` (absent, damaged or of another kind), `ERR_VOCABULARY_SIZE`, `ERR_JSON`
    */
   static async load(directory: string, options: { vocabularySize?: number } = {}): Promise<Tokenizer> {
-    const folder = resolve(directory);
+    checkKeys(options, ['vocabularySize']);
+    const folder = resolve(checkString('the directory', directory));
     const vocabulary = await readVocabulary(folder);
     if (!vocabulary) {
       throw new FlesError('ERR_TOKENIZER', `${folder} has no tokenizer.json and no vocab.txt; download one of them`);
     }
-    const size = options.vocabularySize ?? vocabulary.terms.length;
+    const size = checkInteger('vocabularySize', options.vocabularySize ?? vocabulary.terms.length, 1, MAX_TOKENS);
     checkVocabularySize(vocabulary, size);
     try {
       const { Tokenizer: Native } = await import('tokenizers');
@@ -93,14 +94,14 @@ export class Tokenizer {
    * @throws FlesError `ERR_ARGUMENT_TYPE` (a text that is no string), `ERR_OPTION_RANGE`; the signal's reason
    */
   async encodeBatch(texts: readonly string[], options: TokenizeOptions = {}): Promise<TokenBatch> {
-    const maxLength = checkInteger('maxLength', options.maxLength ?? MAX_TOKENS, 2, MAX_TOKENS);
+    const maxLength = checkOptions(options, 2);
     const { cls, sep } = this.special;
     return this.#run(texts, maxLength - 2, options.signal, [cls], [sep]);
   }
 
   /** Ids of the word pieces of texts alone, without [CLS] and [SEP], at most `maxLength` (1 or more) a text. */
   async wordPiecesBatch(texts: readonly string[], options: TokenizeOptions = {}): Promise<TokenBatch> {
-    const maxLength = checkInteger('maxLength', options.maxLength ?? MAX_TOKENS, 1, MAX_TOKENS);
+    const maxLength = checkOptions(options, 1);
     return this.#run(texts, maxLength, options.signal, [], []);
   }
 
@@ -116,7 +117,7 @@ export class Tokenizer {
     before: number[],
     after: number[],
   ): Promise<TokenBatch> {
-    const offsets = new Int32Array(texts.length + 1);
+    const offsets = new Int32Array(checkArray('texts', texts, 'strings').length + 1);
     const output = new Output();
     for (let begin = 0; begin < texts.length; ) {
       throwIfAborted(signal);
@@ -126,7 +127,8 @@ export class Tokenizer {
         let size = 0;
         begin + rows.length < texts.length && rows.length < TEXTS_A_TURN && size < CHARACTERS_A_TURN;
       ) {
-        const text = checkText(texts, begin + rows.length);
+        const place = begin + rows.length;
+        const text = checkString(`texts[${place}]`, texts[place]);
         const row = { text, at: 0, parts: [] };
         this.#lookUp(row, limit, unknown);
         rows.push(row);
@@ -247,10 +249,10 @@ class Output {
 /** Tokens of one call fit 32-bit offsets. */
 const MAX_TOKENS = 2 ** 30;
 
-function checkText(texts: readonly unknown[], index: number): string {
-  const text = texts[index];
-  if (typeof text === 'string') return text;
-  throw new FlesError('ERR_ARGUMENT_TYPE', `texts[${index}] is ${show(text)}, expected a string`);
+/** The most tokens of a text. */
+function checkOptions(options: TokenizeOptions, least: number): number {
+  checkKeys(options, ['maxLength', 'signal']);
+  return checkInteger('maxLength', options.maxLength ?? MAX_TOKENS, least, MAX_TOKENS);
 }
 
 /** `String.prototype.toWellFormed`, which Node 20 has and the ES2023 library types have not. */

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { locate } from '../support/fixtures';
@@ -57,6 +57,26 @@ describe('a run against judgements', () => {
 
   test('with unanswered queries says how many', async () => {
     expect((await fles(args)).stderr).toBe('note: 1 of 2 judged queries have no results and count 0\n');
+  });
+
+  test('with queries that are not judged says how many, and asks for the ids where no other has results', async () => {
+    args[4] = await temporaryFile('run.trec', `${RUN}Q1 Q0 a 1 1 t\n`);
+    expect((await fles(args)).stderr).toContain('note: 1 of 2 queries of the run are not judged and do not count\n');
+    args[4] = await temporaryFile('run.trec', 'Q1 Q0 a 1 1 t\nQ2 Q0 c 1 1 t\n');
+    expect((await fles(args)).stderr).toContain(
+      'note: 2 of 2 queries of the run are not judged and do not count: do the ids match?\n',
+    );
+  });
+
+  test('may come from standard input, one of the two at a time', async () => {
+    const [file, qrels] = [await fles(args), args[2]!];
+    const run = await fles(['eval', '--qrels', qrels, '--run', '-'], { input: RUN });
+    const judged = await fles(['eval', '--qrels', '-', '--run', args[4]!], { input: QRELS });
+    expect([run.stdout, judged.stdout]).toEqual([file.stdout, file.stdout]);
+    const bad = await fles(['eval', '--qrels', qrels, '--run', '-'], { input: 'q1 a\n' });
+    expect(bad.stderr).toMatch(/^error: ERR_RUN_LINE stdin:1 /);
+    const both = await fles(['eval', '--qrels', '-', '--run', '-']);
+    expect([both.code, both.stderr]).toEqual([2, expect.stringMatching(/ERR_USAGE --qrels and --run are both/)]);
   });
 
   test('with a line of three columns is refused', async () => {
@@ -137,6 +157,13 @@ describe('systems on a data set', () => {
     const report = JSON.parse(await readFile(join(output, 'report.json'), 'utf8'));
     expect(report.rows[0].metrics.ndcg_cut_10).toBeGreaterThan(0.5);
     expect(report.rows[0].metrics.ndcg_cut_10).toBeLessThan(0.7);
+  });
+
+  test('written again leave no run of the earlier report, and every other file', async () => {
+    await compare('--systems', 'bm25,bm25-multifield');
+    await writeFile(join(output, 'mine.trec'), 'x');
+    await compare('--systems', 'bm25');
+    expect((await readdir(output)).sort()).toEqual(['bm25.trec', 'mine.trec', 'report.json', 'report.md']);
   });
 
   test('that share a name are refused', async () => {

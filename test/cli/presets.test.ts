@@ -16,6 +16,10 @@ test('fles presets v12b prints each field, its value and whether it is published
   expect(stdout).toMatch(/^\* {2}clfr\.interval +6250 +steps from one update/m);
   expect(stdout).toMatch(/^\* {2}loss\.flops\.documents +3e-5 /m);
   expect(stdout).toMatch(/^ {3}loss\.similarity +"dot" /m);
+  // What each takes: choices, a range, a kind.
+  expect(stdout).toMatch(/^\W+clfr\.law +\S+ +.* \(none \| .*\)$/m);
+  expect(stdout).toMatch(/^\W+text\.queryLength +.* \(an integer in 2\.\.65536\)$/m);
+  expect(stdout).toMatch(/^\W+output +.* \(a string.*\)$/m);
 });
 
 test('fles presets v12b --json prints a configuration', async () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { exitCode, formatError, Session } from '../../lib/cli/terminal';
@@ -35,6 +37,24 @@ describe('progress on a pipe', () => {
     }
     expect(written.map((line) => JSON.parse(line).progress.done)).toEqual([0, 10, 20]);
   });
+
+  test('comes once more at the end of a task, with what was done last', () => {
+    const tasks = ['encode', 'index', 'search', 'idle'].map((task) => session.progress(task, 'texts'));
+    const [encode, index, search, idle] = tasks;
+    for (let done = 0; done <= 5; done++) encode!.update(done);
+    for (let done = 0; done <= 4; done++) index!.update(done, 9);
+    search!.update(0, 7);
+    encode!.finish();
+    index!.stop();
+    search!.finish();
+    for (const task of [encode!, idle!]) task.stop();
+    expect(written.map((line) => JSON.parse(line).progress)).toEqual([
+      { task: 'encode', unit: 'texts', done: 0, total: null },
+      { task: 'encode', unit: 'texts', done: 5, total: 5 },
+      { task: 'index', unit: 'texts', done: 4, total: 9 },
+      { task: 'search', unit: 'texts', done: 7, total: 7 },
+    ]);
+  });
 });
 
 describe('exit codes', () => {
@@ -53,6 +73,27 @@ describe('exit codes', () => {
     ['a mistake of the program', new TypeError('x'), 1],
   ])('of %s', (_, error, code) => {
     expect(exitCode(error)).toBe(code);
+  });
+
+  test('are those that docs/errors.md gives each code', () => {
+    const rows = readFileSync(join(__dirname, '../../docs/errors.md'), 'utf8').matchAll(/^\| (`ERR_[^|]+)\|/gm);
+    const codes = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`(ERR_\w+)`( \*)?/g)]);
+    expect(codes.length).toBeGreaterThan(100);
+    const wrong = codes.filter(([, code, star]) => {
+      const error = code === 'ERR_UNEXPECTED' ? new Error('x') : new FlesError(code!, 'x');
+      return exitCode(error) !== (star ? 1 : 2);
+    });
+    expect(wrong.map(([text]) => text)).toEqual([]);
+  });
+
+  test.each([
+    'ERR_LOSS_NOT_FINITE',
+    'ERR_GRADIENT_VANISHED',
+    'ERR_CUDA',
+    'ERR_CHECKPOINT_DAMAGED',
+    'ERR_INDEX_CHECKSUM',
+  ])('is 1 for %s, which speaks of no option and no input', (code) => {
+    expect(exitCode(new FlesError(code, 'x'))).toBe(1);
   });
 });
 

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readTexts } from '../../lib/cli/text-input';
@@ -104,6 +105,49 @@ describe('plain lines', () => {
   });
 });
 
+describe('what would be read as prose', () => {
+  const array = '[\n  {"_id": "a",\n "text": "x"}\n]\n';
+
+  test.each([
+    ['a JSON array', 't.json', array, 't.json is a JSON array'],
+    ['a JSON array of strings', 't.json', '["a", "b"]\n', 't.json is a JSON array'],
+    ['a JSON array under another name', 't.txt', `\uFEFF ${array}`, 't.txt is a JSON array'],
+    ['other JSON', 'T.JSON', '"a"\n', 'T.JSON is named .json'],
+    ['CSV', 't.csv', 'id,text\na,x\n', 't.csv is named .csv'],
+  ])('%s is refused, naming what to write', async (_, name, content, message) => {
+    await expect(read(name, content)).rejects.toMatchObject({
+      code: 'ERR_TEXT_FORMAT',
+      message: expect.stringMatching(new RegExp(`${message}, expected JSON lines .* or plain lines; convert it$`)),
+    });
+  });
+
+  test('an array on standard input is refused, in whatever pieces it comes', async () => {
+    for (const chunks of [[array], [...array]]) {
+      await expect(readStdin(...chunks)).rejects.toMatchObject({ code: 'ERR_TEXT_FORMAT' });
+    }
+  });
+
+  test('an object over several lines is no line of JSON', async () => {
+    await expect(read('t.json', '{\n  "_id": "a",\n "text": "x"\n}\n')).rejects.toMatchObject({
+      code: 'ERR_JSON_LINE',
+    });
+  });
+
+  test('JSON lines named .json, and plain lines that begin with a bracket, are read', async () => {
+    expect(await read('t.json', '{"_id":"a","text":"x"}\n')).toEqual([{ id: 'a', text: 'x' }]);
+    expect(await read('t.txt', '[1] On bees\n')).toEqual([{ id: '1', text: '[1] On bees' }]);
+    expect(await readStdin('[', '')).toEqual([{ id: '1', text: '[' }]);
+  });
+});
+
+test.each(['t.jsonl', 't.tsv', 't.jsonl.gz', 't.txt'])('a packed file named %s is refused as such', async (name) => {
+  const content = gzipSync('{"_id":"a","text":"x"}\n');
+  await expect(read(name, content)).rejects.toMatchObject({
+    code: 'ERR_FILE_COMPRESSED',
+    message: expect.stringContaining(`${name} is gzip, expected plain text; unpack it first`),
+  });
+});
+
 describe('standard input', () => {
   test('is JSON lines when its first visible character is {, also when that comes late', async () => {
     expect(await readStdin('\n', '  ', '{"id":"a","te', 'xt":"x"}\n')).toEqual([{ id: 'a', text: 'x' }]);
@@ -187,7 +231,7 @@ test('arbitrary bytes give texts or a FlesError, never anything else', async () 
   );
   const folder = await temporaryFolder();
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom('-', 'f.jsonl', 'f.tsv', 'f.txt'), bytes, async (name, content) => {
+    fc.asyncProperty(fc.constantFrom('-', 'f.jsonl', 'f.tsv', 'f.txt', 'f.json'), bytes, async (name, content) => {
       const path = join(folder, name);
       await writeFile(path, content);
       try {

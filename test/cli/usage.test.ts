@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { version } from '../../package.json';
 import { fles, jsonLines, library, tinyModel } from './run-fles';
@@ -26,6 +27,7 @@ describe('bad usage ends with code 2 and a sentence', () => {
       /ERR_USAGE unknown option '--treshold'\n\(Did you mean --threshold\?\)/,
     ],
     ['an unknown command', ['serch'], /ERR_USAGE unknown command 'serch'\n\(Did you mean search\?\)/],
+    ['a command unlike any', ['nope'], /ERR_USAGE unknown command 'nope'\n\(Expected one of encode, index, /],
     ['no command', [], /Usage: fles/],
     ['a missing option', ['encode', '--input', 'i'], /ERR_USAGE option '--model <dir or hub id>' is required/],
     [
@@ -42,6 +44,31 @@ describe('bad usage ends with code 2 and a sentence', () => {
       'a number that is not decimal',
       [...encode, '--threshold', '0x10'],
       /ERR_USAGE .*'0x10' is invalid. Expected a number in 0\.\./,
+    ],
+    [
+      'a share of 0 where there is none',
+      ['data', '--data', 'd', '--test', 't', '--similarity', '0'],
+      /ERR_USAGE .*'0' is invalid. Expected a number above 0, at most 1\.\n/,
+    ],
+    [
+      'a folder where texts are expected',
+      ['encode', '--model', tinyModel, '--input', library, '--output', '-'],
+      /ERR_FILE_KIND .*library is a directory, expected a file\n/,
+    ],
+    [
+      'a data set that is not there',
+      ['eval', '--data', './nowhere', '--output', 'o'],
+      /ERR_FILE_NOT_FOUND \.\/nowhere does not exist/,
+    ],
+    [
+      'a file where a data set is expected',
+      ['eval', '--data', join(library, 'corpus.jsonl'), '--output', 'o'],
+      /ERR_FILE_KIND .*corpus\.jsonl is a file, expected a folder in BEIR's layout/,
+    ],
+    [
+      'a recipe that is not JSON',
+      ['train', '--config', join(library, 'corpus.jsonl')],
+      /ERR_JSON .*corpus\.jsonl is not valid JSON \(.*\); correct it, or download it again\n/,
     ],
     ['another word', [...encode, '--device', 'tpu'], /ERR_USAGE .*auto \| cpu \| cuda/],
     [
@@ -78,8 +105,21 @@ describe('bad usage ends with code 2 and a sentence', () => {
     [
       'an option of the encoder where a run is scored',
       ['eval', '--qrels', 'q', '--run', 'r', '--max-length', '3'],
-      /ERR_USAGE --max-length needs --data and a model among --systems/,
+      /ERR_USAGE --max-length needs --data and a model \(NAME=MODEL\) among --systems/,
     ],
+    [
+      'an option of the encoder where no model is compared',
+      ['eval', '--data', library, '--output', 'o', '--systems', 'bm25', '--dtype', 'int8'],
+      /ERR_USAGE --dtype needs --data and a model \(NAME=MODEL\) among --systems/,
+    ],
+    [
+      'a stream where a file is read more than once',
+      ['data', '--data', 'a', '-'],
+      /ERR_USAGE --data takes no -, .* write \.\/- for a file/,
+    ],
+    ['a stream for a page', ['report', 'run', '--output', '-'], /ERR_USAGE --output takes no -/],
+    ['a stream for a log', ['report', '-', '--output', 'o'], /ERR_USAGE fles report takes no -/],
+    ['a stream for a folder', ['eval', '--data', library, '--output', '-'], /ERR_USAGE --output takes no -/],
     ['no form of eval', ['eval'], /ERR_USAGE expected either --data and --output, or --qrels and --run/],
     [
       'an unknown system',

@@ -15,6 +15,7 @@ import {
 } from '../../lib/eval/systems';
 import { topK } from '../../lib/eval/top-k';
 import { readRun } from '../../lib/eval/trec';
+import { InvertedIndex } from '../../lib/index/inverted-index';
 import type { SparseMatrix } from '../../lib/sparse-matrix';
 import { dense, sparse } from './matrices';
 import { rejected } from './thrown';
@@ -93,6 +94,8 @@ function searcherOf(log: string[] = []) {
     close: () => void log.push('close'),
   });
 }
+
+const temporaryIndexes = () => readdirSync(tmpdir()).filter((name) => name.startsWith('.index-'));
 
 async function results(systems: readonly System[], options: CompareOptions = {}): Promise<ComparisonResult[]> {
   const found: ComparisonResult[] = [];
@@ -193,11 +196,40 @@ describe('compare', () => {
     ['a negative threshold', [denseSystem], { thresholds: [-1] }, 'ERR_OPTION_RANGE'],
     ['a threshold that is not a number', [denseSystem], { thresholds: [NaN] }, 'ERR_OPTION_RANGE'],
     ['a depth of 0', [denseSystem], { depth: 0 }, 'ERR_OPTION_RANGE'],
-    ['a sparse system without a searcher', [wordSystem()], {}, 'ERR_OPTION_VALUE'],
+    ['a searcher that cannot be made', [wordSystem()], { createSearcher: {} }, 'ERR_OPTION_VALUE'],
+    ['a system of no kind', [{ name: 'a', encode: denseSystem.encode }], {}, 'ERR_OPTION_VALUE'],
+    ['a system that does not encode', [{ kind: 'sparse', name: 'a' }], {}, 'ERR_ARGUMENT_TYPE'],
     ['a row too few', [{ ...denseSystem, encode: async () => dense([[1]]) }], {}, 'ERR_SYSTEM_ROWS'],
-    ['an unknown metric', [denseSystem], { metrics: ['ndcg_10'] }, 'ERR_METRIC_NAME'],
+    ['an unknown metric', [wordSystem()], { metrics: ['ndcg_10'] }, 'ERR_METRIC_NAME'],
   ])('%s is refused', async (_, systems, options, code) => {
     expect((await rejected(results(systems as System[], options as CompareOptions))).code).toBe(code);
+  });
+
+  test('a metric that does not exist shows before anything is encoded', async () => {
+    const system = wordSystem();
+    await rejected(results([system], { metrics: ['ndcg_10'] }));
+    expect(system.calls).toEqual([]);
+  });
+
+  test('a sparse system has an inverted index of its own, unless another is given', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fles-'));
+    const createSearcher = async (documents: SparseMatrix, ids: readonly string[]): Promise<SparseSearcher> => {
+      const rows = ids.map((id, i) => ({ id, vector: documents.row(i) }));
+      const index = await InvertedIndex.build(folder, rows);
+      return {
+        bytes: index.info.bytes,
+        search: (queries, k) => index.searchBatch(queries, { k }),
+        close: () => index.close(),
+      };
+    };
+    const before = temporaryIndexes();
+    const [own] = (await results([wordSystem()])) as [ComparisonResult];
+    expect(temporaryIndexes()).toEqual(before);
+    const [given] = (await results([wordSystem()], { createSearcher })) as [ComparisonResult];
+    const [exhaustive] = (await results([wordSystem()], { createSearcher: searcherOf() })) as [ComparisonResult];
+    expect([own.run, given.run]).toEqual([exhaustive.run, exhaustive.run]);
+    expect(own.row.indexBytes).toEqual(given.row.indexBytes);
+    expect(own.row.indexBytes!.total).toBeGreaterThan(own.row.indexBytes!.weights!);
   });
 
   test('an aborted signal ends the comparison', async () => {
@@ -217,7 +249,10 @@ describe('writeComparison', () => {
     };
     const system = wordSystem();
     const error = await rejected(writeComparison(folder, data, [system], {}));
-    expect(error).toMatchObject({ code: 'ERR_RUN_ID' });
+    expect(error).toMatchObject({
+      code: 'ERR_RUN_ID',
+      message: expect.stringContaining('"doc 1" (colours/corpus.jsonl, document 1) cannot be a document id'),
+    });
     expect(system.calls).toEqual([]);
   });
 

@@ -130,6 +130,7 @@ describe('runs', () => {
     const path = join(folder, 'never.run');
     const error = await rejected(writeRun(path, new Map([['q', [{ document, score: 1 }]]])));
     expect(error.code).toBe('ERR_RUN_ID');
+    expect(error.message).toContain(`${JSON.stringify(document)} cannot be a document id in a TREC file`);
     expect(() => readFileSync(path)).toThrow();
   });
 

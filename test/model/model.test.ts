@@ -238,7 +238,12 @@ describe('overrides', () => {
       'config.json': { ...bertConfig, architectures: ['BertModel'] },
       'model.safetensors': tensors,
     });
-    expect(await error(headless, { mode: 'sparse' })).toMatchObject({ code: 'ERR_MODEL_HEAD' });
+    expect(await error(headless, { mode: 'sparse' })).toMatchObject({
+      code: 'ERR_MODEL_HEAD',
+      message: expect.stringMatching(
+        /; use another model, or load this one for dense vectors \(mode: "dense" in JavaScript\)$/,
+      ),
+    });
     expect(await error(bert(), { queryKind: 'idf' })).toMatchObject({ code: 'ERR_MODEL_IDF' });
   });
 

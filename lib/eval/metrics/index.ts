@@ -1,4 +1,4 @@
-import { nearest, show } from '../../check';
+import { checkStrings, nearest, show } from '../../check';
 import { FlesError } from '../../errors';
 import { averagePrecision } from './average-precision';
 import type { JudgedRanking, Metric } from './judged-ranking';
@@ -40,6 +40,11 @@ export function namedMetric(name: string): NamedMetric {
   if (!metric || !(cut ? WITH_CUT : WITHOUT_CUT).includes(stem)) throw unknownMetric(name);
   const k = cut ? Number(cut) : Number.POSITIVE_INFINITY;
   return (ranking) => metric(ranking, k);
+}
+
+/** The metrics of several names, each with its name. Throws `ERR_ARGUMENT_TYPE` for what is no array, and as `namedMetric`. */
+export function namedMetrics(names: readonly string[]): { name: string; value: NamedMetric }[] {
+  return checkStrings('metrics', names).map((name) => ({ name, value: namedMetric(name) }));
 }
 
 function unknownMetric(name: string): FlesError {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { checkChoice, checkInteger, checkKeys, show } from '../../check';
+import { checkBoolean, checkChoice, checkInteger, checkKeys, checkObject, show } from '../../check';
 import { FlesError } from '../../errors';
 import type { TokenBatch, TokenizeOptions } from '../../text/tokenizer';
 import type { Batch, BatchOptions, BatchState, BatchStream } from './batch';
-import type { PairSource } from './pair-source';
+import { checkSource, type PairSource } from './pair-source';
 import { MOST_EXAMPLES, Permutation } from './permutation';
 import { type Candidates, chooseNegatives } from './sampler';
 
@@ -45,8 +45,13 @@ export function streamBatches(
   source: PairSource,
   tokenizer: BatchTokenizer,
   options: BatchOptions,
-  { state, signal }: StreamOptions = {},
+  stream: StreamOptions = {},
 ): BatchStream {
+  checkSource(source);
+  checkObject('tokenizer', tokenizer, 'a Tokenizer', ['encodeBatch']);
+  checkKeys(stream, ['state', 'signal']);
+  const { state, signal } = stream;
+  if (state !== undefined) checkObject('state', state, 'the next of a step', ['epoch', 'step', 'fingerprint']);
   return new Stream(new Batcher(source, options), tokenizer, state, signal);
 }
 
@@ -215,9 +220,7 @@ function checkOptions(options: BatchOptions): void {
     checkInteger('givenNegatives', options.givenNegatives, 0, options.negatives);
   checkInteger('seed', options.seed, 0, 2 ** 32 - 1);
   if (options.examples !== undefined) checkInteger('examples', options.examples, 1, MOST_EXAMPLES);
-  if (options.shuffle !== undefined && typeof options.shuffle !== 'boolean') {
-    throw new FlesError('ERR_OPTION_VALUE', `shuffle is ${show(options.shuffle)}, expected true or false`);
-  }
+  checkBoolean('shuffle', options.shuffle);
   if (options.lastStep !== undefined) checkChoice('lastStep', options.lastStep, ['drop', 'wrap']);
   checkInteger('queryLength', options.queryLength, 2, 2 ** 20);
   checkInteger('documentLength', options.documentLength, 2, 2 ** 20);

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { checkCallable, checkKeys } from '../../check';
 import { combine } from './hash';
 import type { HashSet } from './hash-set';
 import type { ScanOptions } from './line-file';
-import type { PairSource, TrainingExample } from './pair-source';
+import { checkNumbers, type PairSource, type TrainingExample } from './pair-source';
 import type { TextStore } from './text-store';
 
 /** An example as numbers of texts. */
@@ -58,7 +59,7 @@ export class IdPairs implements PairSource {
   }
 
   async examples(numbers: readonly number[]): Promise<TrainingExample[]> {
-    const rows = await this.#rows.read(numbers);
+    const rows = await this.#rows.read(checkNumbers(numbers, this.size));
     const [queries, documents] = await Promise.all([
       this.#queries.documents(rows.map(({ query }) => query)),
       this.pool.documents(rows.flatMap((row) => row.documents)),
@@ -77,6 +78,8 @@ export class IdPairs implements PairSource {
   }
 
   async findByQuery(matches: (query: string) => boolean, options: ScanOptions = {}): Promise<Float64Array> {
+    checkCallable('matches', matches);
+    checkKeys(options, ['signal', 'onProgress']);
     const ids = new Set<string>();
     await this.#queries.visit(({ id, text }) => {
       if (matches(text)) ids.add(id);

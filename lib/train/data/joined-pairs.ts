@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { DocumentPool, PairSource, TrainingExample } from './pair-source';
+import { checkArray, show } from '../../check';
+import { FlesError } from '../../errors';
+import { checkNumbers, checkSource, type DocumentPool, type PairSource, type TrainingExample } from './pair-source';
 
 /** Sources one after the other as one; random negatives of each come from all of them. */
 export function joinPairs(sources: readonly PairSource[]): PairSource {
+  for (const source of checkArray('sources', sources, 'training data')) checkSource(source);
   if (sources.length === 1) return sources[0]!;
   return new JoinedPairs(sources);
 }
@@ -10,9 +13,11 @@ export function joinPairs(sources: readonly PairSource[]): PairSource {
 /** Documents of several pools, one pool after the other. */
 export function joinPools(pools: readonly DocumentPool[]): DocumentPool {
   const begins = beginsOf(pools.map(({ size }) => size));
+  const size = begins.at(-1)!;
   return {
-    size: begins.at(-1)!,
-    documents: (numbers) => fromParts(numbers, begins, (part, own) => pools[part]!.documents(own)),
+    size,
+    documents: async (numbers) =>
+      fromParts(checkNumbers(numbers, size), begins, (part, own) => pools[part]!.documents(own)),
   };
 }
 
@@ -40,8 +45,8 @@ class JoinedPairs implements PairSource {
     this.pool = joinPools([...new Set(sources.map(({ pool }) => pool))]);
   }
 
-  examples(numbers: readonly number[]): Promise<TrainingExample[]> {
-    return fromParts(numbers, this.#begins, (part, own) => this.#sources[part]!.examples(own));
+  async examples(numbers: readonly number[]): Promise<TrainingExample[]> {
+    return fromParts(checkNumbers(numbers, this.size), this.#begins, (part, own) => this.#sources[part]!.examples(own));
   }
 
   isPositive(query: number, document: number): boolean {
@@ -67,6 +72,10 @@ class JoinedPairs implements PairSource {
  * queries.
  */
 export function withoutExamples(source: PairSource, numbers: Float64Array): PairSource {
+  checkSource(source);
+  if (!(numbers instanceof Float64Array)) {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `numbers is ${show(numbers)}, expected a Float64Array`);
+  }
   if (numbers.length === 0) return source;
   // How many examples that stay come before the ith that goes.
   const kept = numbers.map((number, i) => number - i);
@@ -78,7 +87,10 @@ export function withoutExamples(source: PairSource, numbers: Float64Array): Pair
     pool: source.pool,
     notes: source.notes,
     scored: source.scored,
-    examples: (wanted) => source.examples(wanted.map((number) => number + countUpTo(kept, number))),
+    examples: async (wanted) => {
+      const those = checkNumbers(wanted, source.size - numbers.length);
+      return source.examples(those.map((number) => number + countUpTo(kept, number)));
+    },
     isPositive: (query, document) => source.isPositive(query, document),
     findByQuery: async (matches, options) => {
       const found = await source.findByQuery(matches, options);

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import { checkNumber } from '../../check';
+import { checkChoice, checkKeys, checkMap, checkNumber, checkObject, checkString } from '../../check';
 import { FlesError } from '../../errors';
 import { readBeir } from '../../eval/beir';
 import type { Qrels } from '../../eval/ranking';
 import { withoutExamples } from './joined-pairs';
-import type { PairSource } from './pair-source';
+import { checkSource, type PairSource } from './pair-source';
 
 /** Queries that a model will be tested with; with `qrels` also by what answers them. */
 export interface TestSet {
@@ -55,7 +55,9 @@ export interface LeakReport {
 }
 
 /** What to do about leaks: nothing, leave the examples out, or throw `ERR_DATA_LEAK`. */
-export type LeakAction = 'report' | 'drop' | 'fail';
+export type LeakAction = (typeof LEAK_ACTIONS)[number];
+
+const LEAK_ACTIONS = ['report', 'drop', 'fail'] as const;
 
 const SAMPLES = 5;
 const EXAMPLES_A_READ = 256;
@@ -71,6 +73,7 @@ export async function readTestSet(
   split: string,
   training: { paths: string | readonly string[]; split?: string },
 ): Promise<{ test: TestSet } & Pick<LeakOptions, 'train'>> {
+  checkKeys(checkObject('training', training, '{paths, split?}', ['paths']), ['paths', 'split']);
   const { queries, qrels } = await readBeir(directory, split);
   const test = { name: `${directory} (${split})`, queries, qrels };
   const paths = [training.paths].flat().map((path) => resolve(path));
@@ -80,6 +83,15 @@ export async function readTestSet(
 
 /** Finds the training examples whose query gives away a query of the test set. Throws `ERR_OPTION_RANGE`. */
 export async function findLeaks(source: PairSource, test: TestSet, options: LeakOptions = {}): Promise<LeakReport> {
+  checkKeys(options, ['similarity', 'train', 'signal']);
+  checkSource(source);
+  checkMap(
+    'queries of the test set',
+    checkObject('test', test, 'a test set, as readTestSet gives').queries,
+    'texts by id',
+  );
+  if (test.qrels !== undefined) checkMap('qrels of the test set', test.qrels, 'judgements by query id');
+  if (options.train !== undefined) checkObject('train', options.train, '{queries, qrels}', ['queries', 'qrels']);
   const finder = new LeakFinder(test, options);
   const { signal } = options;
   const numbers = await source.findByQuery((query) => finder.find(query) !== undefined, { signal });
@@ -109,7 +121,8 @@ export async function findLeaks(source: PairSource, test: TestSet, options: Leak
 /**
  * Checks training data against a test set and acts on what it finds. The source returned is the one to train on.
  *
- * Throws `ERR_DATA_LEAK`, naming counts and an example, when there are leaks and the action is `fail`, and what `findLeaks` throws.
+ * Throws `ERR_DATA_LEAK`, naming counts and an example, when there are leaks and the action is `fail`, `ERR_OPTION_VALUE` for another
+ * action, and what `findLeaks` throws.
  */
 export async function guardAgainstLeaks(
   source: PairSource,
@@ -117,6 +130,7 @@ export async function guardAgainstLeaks(
   action: LeakAction,
   options: LeakOptions = {},
 ): Promise<{ source: PairSource; report: LeakReport }> {
+  checkChoice('action', action, LEAK_ACTIONS);
   const report = await findLeaks(source, test, options);
   if (action === 'fail' && report.numbers.length > 0) {
     const [first] = Object.values(report.leaks).flatMap(({ samples }) => samples);
@@ -150,7 +164,8 @@ class LeakFinder {
   constructor(test: TestSet, { similarity, train }: LeakOptions) {
     // Above 1 nothing is similar.
     this.#similarity = similarity === undefined ? 2 : checkNumber('similarity', similarity, Number.MIN_VALUE, 1);
-    for (const [id, text] of test.queries) {
+    for (const [id, query] of test.queries.entries()) {
+      const text = checkString(`query ${id} of the test set`, query);
       const number = this.#ids.push(id) - 1;
       const form = normalForm(text);
       if (!this.#same.has(form)) this.#same.set(form, number);

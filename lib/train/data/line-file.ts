@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { checkArray, checkInteger } from '../../check';
 import { FlesError, fileError, throwIfAborted } from '../../errors';
+import { refuseCompressed } from '../../text/compressed';
 import { MAX_LINE_BYTES } from '../../text/lines';
 
 export interface ScanOptions {
@@ -101,6 +103,7 @@ export class LineFile {
 
   /** The lines of these numbers, each in 0..count-1, in the order asked. Throws `ERR_DATA_CHANGED` and `ERR_FILE_IO`. */
   async read(numbers: readonly number[]): Promise<string[]> {
+    checkArray('numbers', numbers, 'integers');
     try {
       const lines = await Promise.all(numbers.map((number) => this.#readOne(number)));
       // Behind the reads, so that a change before or among them shows.
@@ -132,9 +135,7 @@ export class LineFile {
 
   /** The bytes from the place before a line to the next place. */
   #block(number: number): { begin: number; length: number } {
-    if (!(number >= 0 && number < this.#count)) {
-      throw new RangeError(`line ${number} of ${this.path} was asked for, expected 0..${this.#count - 1}`);
-    }
+    checkInteger(`a number of a line of ${this.path}`, number, 0, this.#count - 1);
     const place = Math.floor(number / this.#stride);
     const begin = this.#places[place]!;
     const isLast = (place + 1) * this.#stride >= this.#count;
@@ -240,16 +241,6 @@ async function versionOf(file: FileHandle): Promise<Version> {
   return { size: Number(size), changed: mtimeNs };
 }
 
-/** First bytes of what people compress text with. */
-const COMPRESSED: [name: string, first: number[]][] = [
-  ['gzip', [0x1f, 0x8b]],
-  ['Zstandard', [0x28, 0xb5, 0x2f, 0xfd]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
-  ['zip', [0x50, 0x4b, 0x03, 0x04]],
-  ['Parquet', [0x50, 0x41, 0x52, 0x31]],
-];
-
 /**
  * Refuses what is no file of which any line can be read by itself, such as a pipe or what people compress text with.
  *
@@ -264,14 +255,7 @@ export async function checkPlain(path: string): Promise<void> {
     }
     file = await open(path, 'r');
     const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-    for (const [name, first] of COMPRESSED) {
-      if (bytesRead >= first.length && first.every((byte, i) => buffer[i] === byte)) {
-        throw new FlesError(
-          'ERR_FILE_COMPRESSED',
-          `${path} is ${name}, expected plain text, of which any line can be read by itself; unpack it first`,
-        );
-      }
-    }
+    refuseCompressed(buffer.subarray(0, bytesRead), path);
   } catch (error) {
     throw fileError(error, path);
   } finally {

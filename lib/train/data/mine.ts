@@ -1,5 +1,15 @@
+import {
+  checkArray,
+  checkCallable,
+  checkChoice,
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  checkObject,
+  checkSignal,
+} from '../../check';
 import { uniform } from './hash';
-import type { PairSource, TrainingExample, TrainingText } from './pair-source';
+import { checkSource, type PairSource, type TrainingExample, type TrainingText } from './pair-source';
 
 /** Which documents that a search found become negatives. */
 export interface MineOptions {
@@ -39,6 +49,8 @@ interface Candidate extends TrainingText {
   score: number;
 }
 
+const MOST_RANKS = 2 ** 31 - 1;
+
 /** Examples worked on together: their queries are searched for at once. */
 const BATCH = 64;
 
@@ -47,6 +59,8 @@ const BATCH = 64;
  *
  * No negative is known to answer the query, has the text of the positive, or comes twice. The score of a positive that was not
  * found is below all that were, so that with a margin such an example gets none.
+ *
+ * Throws `ERR_ARGUMENT_TYPE`, `ERR_OPTION_*`, and what the source and the search throw.
  */
 export async function* mineNegatives(
   source: PairSource,
@@ -54,6 +68,10 @@ export async function* mineNegatives(
   options: MineOptions,
   signal?: AbortSignal,
 ): AsyncGenerator<MinedExample> {
+  checkSource(source);
+  checkCallable('search', search);
+  checkMineOptions(options);
+  checkSignal(signal);
   let known = new Map<string, Candidate[]>();
   for (let begin = 0; begin < source.size; begin += BATCH) {
     signal?.throwIfAborted();
@@ -63,11 +81,24 @@ export async function* mineNegatives(
     const queries = new Map(examples.map(({ query }) => [queryOf(query), query]));
     const fresh = [...queries].filter(([name]) => !known.has(name)).map(([, query]) => query);
     known = new Map([...known].filter(([name]) => queries.has(name)));
-    const found = fresh.length > 0 ? await search(fresh) : [];
+    const found = fresh.length > 0 ? checkArray('what the search gives', await search(fresh), 'lists') : [];
     for (const [i, query] of fresh.entries()) known.set(queryOf(query), await read(source, found[i]!));
     for (const [i, example] of examples.entries()) {
       yield choose(source, example, known.get(queryOf(example.query))!, options, numbers[i]!);
     }
+  }
+}
+
+function checkMineOptions(options: MineOptions): void {
+  const bounds = ['margin', 'relativeMargin', 'minScore', 'maxScore'] as const;
+  checkKeys(options, ['count', 'from', 'to', 'draw', 'seed', ...bounds]);
+  checkInteger('count', options.count, 1, MOST_RANKS);
+  checkInteger('from', options.from, 1, MOST_RANKS);
+  checkInteger('to', options.to, options.from, MOST_RANKS);
+  checkChoice('draw', options.draw, ['random', 'first']);
+  checkInteger('seed', options.seed, 0, 2 ** 32 - 1);
+  for (const name of bounds) {
+    if (options[name] !== undefined) checkNumber(name, options[name], -Number.MAX_VALUE, Number.MAX_VALUE);
   }
 }
 
@@ -77,6 +108,9 @@ function queryOf({ id, text }: TrainingText): string {
 }
 
 async function read(source: PairSource, found: readonly FoundDocument[]): Promise<Candidate[]> {
+  for (const one of checkArray('what the search finds for a query', found, '{document, score}')) {
+    checkObject('a document that the search finds', one, '{document, score}', ['document', 'score']);
+  }
   const texts = await source.pool.documents(found.map(({ document }) => document));
   return texts.map((text, i) => ({ ...text, rank: i + 1, score: found[i]!.score }));
 }

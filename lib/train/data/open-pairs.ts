@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
+import { checkKeys, checkString, checkStrings } from '../../check';
 import { FlesError, fileError } from '../../errors';
 import { readLines } from '../../text/lines';
 import { openBeirPairs } from './beir-pairs';
@@ -37,13 +38,17 @@ export interface OpenPairsOptions extends ScanOptions {
  * | folder with `collection.tsv` | MS MARCO: its file `qidpidtriples*.tsv` |
  * | folder with `.jsonl` or `.ndjson` files | all of them, in the order of their names |
  *
- * Throws `ERR_DATA_FORMAT` for a path that is none of these, and what the readers named throw.
+ * Throws `ERR_DATA_FORMAT` for a path that is none of these, `ERR_ARGUMENT_TYPE`, `ERR_OPTION_*`, and what the readers named throw.
  */
 export async function openPairs(
   paths: string | readonly string[],
   options: OpenPairsOptions = {},
 ): Promise<PairSource> {
-  const list = typeof paths === 'string' ? [paths] : paths;
+  checkKeys(options, ['split', 'corpus', 'queries', 'qrels', 'signal', 'onProgress']);
+  for (const name of ['split', 'corpus', 'queries', 'qrels'] as const) {
+    if (options[name] !== undefined) checkString(name, options[name]);
+  }
+  const list = typeof paths === 'string' ? [paths] : checkStrings('paths', paths);
   if (list.length === 0) {
     throw new FlesError('ERR_DATA_FORMAT', 'no path of training data was given, expected 1 or more');
   }

@@ -1,3 +1,4 @@
+import { checkCallable, checkKeys } from '../../check';
 import { FlesError } from '../../errors';
 import { parseJsonLine, stringField } from '../../text/lines';
 import { combine, hashText } from './hash';
@@ -103,6 +104,8 @@ export class PairFile implements PairSource {
   }
 
   async findByQuery(matches: (query: string) => boolean, options: ScanOptions = {}): Promise<Float64Array> {
+    checkCallable('matches', matches);
+    checkKeys(options, ['signal', 'onProgress']);
     const found = new NumberList();
     let count = 0;
     await this.#file.visit((bytes, begin, end) => {

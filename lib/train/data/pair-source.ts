@@ -1,3 +1,5 @@
+import { checkArray, checkInteger, checkObject } from '../../check';
+
 /** A text of the training data. */
 export interface TrainingText {
   text: string;
@@ -65,4 +67,21 @@ export interface PairSource {
   findByQuery(matches: (query: string) => boolean, options?: { signal?: AbortSignal }): Promise<Float64Array>;
 
   close(): Promise<void>;
+}
+
+/** Throws `ERR_ARGUMENT_TYPE` for what `openPairs` does not give. */
+export function checkSource(source: PairSource): PairSource {
+  const members = ['name', 'size', 'fingerprint', 'pool', 'notes', 'examples', 'isPositive', 'findByQuery', 'close'];
+  return checkObject('source', source, 'training data, as openPairs gives', members);
+}
+
+/** Throws `ERR_ARGUMENT_TYPE` or `ERR_OPTION_RANGE` for what are no numbers of so many examples or documents. */
+export function checkNumbers(numbers: readonly number[], size: number): readonly number[] {
+  for (const number of checkArray('numbers', numbers, 'integers')) checkInteger('a number', number, 0, size - 1);
+  return numbers;
+}
+
+/** Throws `ERR_ARGUMENT_TYPE` for what is no pool of a source. */
+export function checkPool(pool: DocumentPool): DocumentPool {
+  return checkObject('pool', pool, 'the pool of training data that is open', ['size', 'documents']);
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { checkInteger, checkKeys, checkMap, checkObject, checkString } from '../../check';
 import type { EncodeOptions, FLES1Encoder } from '../../encode/encoder';
 import { FlesError, throwIfAborted } from '../../errors';
 import { Bm25Index } from '../../eval/bm25';
@@ -8,7 +9,7 @@ import { searchDense } from '../../eval/exhaustive';
 import { type Run, rank } from '../../eval/ranking';
 import { hashTextAgain } from './hash';
 import type { FoundDocument, Search } from './mine';
-import type { DocumentPool, TrainingText } from './pair-source';
+import { checkPool, type DocumentPool, type TrainingText } from './pair-source';
 
 export interface MineSearchOptions {
   /** Documents found for a query, at most. */
@@ -27,10 +28,8 @@ export interface OpenSearch {
 const DOCUMENTS_A_READ = 512;
 
 /** BM25 (Lucene's, see `Bm25Index`) over a pool, in memory: 12 bytes a posting. */
-export async function bm25Search(
-  pool: DocumentPool,
-  { k, signal, onProgress }: MineSearchOptions,
-): Promise<OpenSearch> {
+export async function bm25Search(pool: DocumentPool, options: MineSearchOptions): Promise<OpenSearch> {
+  const { k, signal, onProgress } = checkOptions(pool, options);
   async function* documents() {
     for await (const { number, text } of distinct(pool, onProgress)) yield { id: String(number), title: '', text };
   }
@@ -55,8 +54,11 @@ export async function encoderSearch(
   directory: string,
   options: MineSearchOptions,
 ): Promise<OpenSearch> {
+  checkOptions(pool, options);
+  checkObject('encoder', encoder, 'an encoder that is loaded', ['mode', 'encodeStream', 'encodeBatch', 'encodeDense']);
   if (encoder.mode === 'dense') return denseSearch(pool, encoder, settings, options);
   const { k, signal, onProgress } = options;
+  checkString('the directory', directory);
   const { InvertedIndex } = await import('../../index/inverted-index.js');
   const folder = await mkdtemp(join(directory, '.index-'));
   const remove = () => rm(folder, { recursive: true, force: true });
@@ -125,7 +127,10 @@ async function denseSearch(
  *
  * Throws `ERR_DATA_IDS` when the pool has no ids, and in the search `ERR_DOCUMENT_NOT_FOUND` for a document that is not in it.
  */
-export function runSearch(pool: DocumentPool, run: Run, name: string, { k }: MineSearchOptions): OpenSearch {
+export function runSearch(pool: DocumentPool, run: Run, name: string, options: MineSearchOptions): OpenSearch {
+  const { k } = checkOptions(pool, options);
+  checkMap('run', run, 'documents by query id, as readRun gives');
+  checkString('the name of the run', name);
   if (!pool.find) {
     throw new FlesError(
       'ERR_DATA_IDS',
@@ -147,6 +152,13 @@ export function runSearch(pool: DocumentPool, run: Run, name: string, { k }: Min
         .map(({ document, score }) => ({ document: numberOf(document), score })),
     );
   return { search, close: async () => {} };
+}
+
+function checkOptions(pool: DocumentPool, options: MineSearchOptions): MineSearchOptions {
+  checkPool(pool);
+  checkKeys(options, ['k', 'signal', 'onProgress']);
+  checkInteger('k', options.k, 1, 2 ** 31 - 1);
+  return options;
 }
 
 function foundOf(hits: readonly { id: string; score: number }[]): FoundDocument[] {

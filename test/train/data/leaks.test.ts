@@ -111,6 +111,19 @@ describe('what is done about leaks', () => {
     await source.close();
   });
 
+  test.each(['Fail', 'error', '', undefined])(
+    'no other thing, such as %s, which would let them pass',
+    async (action) => {
+      const source = await sourceOf(['a', 'b']);
+      const error = await rejected(guardAgainstLeaks(source, testSet('A'), action as 'fail'));
+      expect([error.code, error.message]).toEqual([
+        'ERR_OPTION_VALUE',
+        expect.stringMatching(/^action is .*, expected report \| drop \| fail/),
+      ]);
+      await source.close();
+    },
+  );
+
   test('an error with counts and an example, when they fail, and none without leaks', async () => {
     const source = await sourceOf(['a', 'b']);
     const error = await rejected(guardAgainstLeaks(source, testSet('B!'), 'fail'));

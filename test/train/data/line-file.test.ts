@@ -117,7 +117,7 @@ describe('what cannot be opened', () => {
     ['an empty file', 'ERR_FILE_EMPTY', '', /is empty, expected lines$/],
     ['a file of blank lines', 'ERR_FILE_EMPTY', '\n \n', /is empty, expected lines$/],
     ['gzip', 'ERR_FILE_COMPRESSED', gzipSync('one\n'), /is gzip, .* unpack it first$/],
-    ['Parquet', 'ERR_FILE_COMPRESSED', 'PAR1....', /is Parquet/],
+    ['Parquet', 'ERR_FILE_COMPRESSED', 'PAR1\x15...', /is Parquet/],
     ['bytes that are not UTF-8', 'ERR_TEXT_ENCODING', Buffer.from('6f6b0aff0a', 'hex'), /lines:2 is not valid UTF-8/],
     ['half a character at the end', 'ERR_TEXT_ENCODING', Buffer.from('6f6b0ac3', 'hex'), /lines:2 is not valid UTF-8/],
     ['a line of more than 16 MiB', 'ERR_LINE_LENGTH', `a\n${'b'.repeat(2 ** 24 + 1)}\n`, /lines:2 is longer than/],

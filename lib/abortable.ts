@@ -1,3 +1,14 @@
+import { show } from './check';
+import { FlesError } from './errors';
+
+/** The option `signal`. Throws `ERR_ARGUMENT_TYPE` for what is no AbortSignal. */
+export function checkSignal(value: unknown): void {
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  if (value !== undefined && (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')) {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `signal is ${show(value)}, expected an AbortSignal`);
+  }
+}
+
 /**
  * What a source yields, until the signal aborts: then it ends with the signal's reason, also while the source is waiting for
  * something. Closes the source when the consumer stops early.

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { abortable } from '../abortable';
+import { abortable, checkSignal } from '../abortable';
 import { checkString, show } from '../check';
 import { FlesError, fileError, throwIfAborted } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { cancellable, type NativeIndexBuilder, native } from '../native';
+import { LargeMap } from './large-map';
 import { checkWellFormed, Rows, TermIds, type VectorLike } from './vectors';
 
 /** A document to be indexed: `id` is any string, unique in the index. */
@@ -31,21 +32,22 @@ const TEMPORARY = '.tmp-';
 /**
  * Writes the index of `documents` into `directory`; see `InvertedIndex.build`.
  *
- * Everything is written into a temporary directory: `DIRECTORY.tmp-PID-RANDOM`, which is renamed to `directory` when it
- * is whole and on the disk; or, where `directory` exists (it may be a mount point, or its parent not writable),
- * `.tmp-PID-RANDOM` in it, whose file is then renamed over the old index's file. One rename decides, so that a crash at
- * any time leaves the old index or the new one.
+ * Everything is written into a temporary directory `.tmp-PID-RANDOM`: beside `directory`, whose name it gets when it is
+ * whole and on the disk; or, where `directory` exists (it may be a mount point, or its parent not writable), in it, and
+ * its file is then renamed over the old index's file. One rename decides, so that a crash at any time leaves the old
+ * index or the new one.
  */
 export async function buildIndex(
   directory: string,
   documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
   options: BuildOptions,
 ): Promise<void> {
+  checkArguments(documents, options);
   throwIfAborted(options.signal);
   const overwrite = options.overwrite ?? true;
   const { path: destination, exists } = await checkDestination(directory, overwrite);
   const name = `${TEMPORARY}${process.pid}-${randomBytes(6).toString('hex')}`;
-  const temporary = exists ? join(destination, name) : destination + name;
+  const temporary = join(exists ? destination : dirname(destination), name);
   try {
     await makeDirectory(dirname(destination));
     await mkdir(temporary);
@@ -60,7 +62,28 @@ export async function buildIndex(
     await cancellable(options.signal, (cancellation) => writer.finish(destination, overwrite, cancellation));
   } finally {
     builder?.dispose();
-    await rm(temporary, { recursive: true, force: true });
+    // What cannot be removed stays: neither an index that is whole nor the reason of a failure is given up for it.
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function checkArguments(
+  documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
+  { overwrite, signal, onProgress }: BuildOptions,
+): void {
+  const { [Symbol.iterator]: each, [Symbol.asyncIterator]: eachLater } = Object(documents);
+  if (typeof documents !== 'object' || (typeof each !== 'function' && typeof eachLater !== 'function')) {
+    throw new FlesError(
+      'ERR_ARGUMENT_TYPE',
+      `the documents are ${show(documents)}, expected an array or another iterable of {id, vector}`,
+    );
+  }
+  if (overwrite !== undefined && typeof overwrite !== 'boolean') {
+    throw new FlesError('ERR_OPTION_VALUE', `overwrite is ${show(overwrite)}, expected true or false`);
+  }
+  checkSignal(signal);
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new FlesError('ERR_ARGUMENT_TYPE', `onProgress is ${show(onProgress)}, expected a function`);
   }
 }
 
@@ -99,21 +122,23 @@ async function appendAll(
       if (rows.postings >= BATCH_POSTINGS || rows.rows >= BATCH_DOCUMENTS) await flush();
     }
     await flush();
-  } finally {
-    await underWay; // its files are about to be renamed or removed
+  } catch (error) {
+    await underWay.catch(() => undefined); // its files are about to be removed; `error` came first
+    throw error;
   }
+  await underWay;
 }
 
 /** Term ids in the order of first use. */
 class Lexicon {
-  private readonly ids = new Map<string, number>();
+  private readonly ids = new LargeMap<number>();
   private fresh: string[] = [];
 
   idOf(term: string): number {
     let id = this.ids.get(term);
     if (id === undefined) {
       id = this.ids.size;
-      this.ids.set(checkWellFormed('the term', term), id);
+      this.ids.add(checkWellFormed('the term', term), id);
       this.fresh.push(term);
     }
     return id;
@@ -165,6 +190,7 @@ async function checkDestination(directory: string, overwrite: boolean): Promise<
 
 async function isIndexFile(path: string): Promise<boolean> {
   try {
+    if (!(await stat(path)).isFile()) return false; // opening a named pipe would wait for a writer
     const file = await open(path);
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);

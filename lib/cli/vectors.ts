@@ -1,9 +1,10 @@
 import { show } from '../check';
 import { FlesError } from '../errors';
+import { LargeMap } from '../index/large-map';
 import type { SparseVector } from '../sparse-vector';
 import { formatFloat32 } from '../text/format-float32';
 import { idField, type JsonLine, readJsonLines } from '../text/lines';
-import { checkNewId, openInput, type TextInputOptions } from './text-input';
+import { openInput, type TextInputOptions } from './text-input';
 
 /** Weights by term. */
 export type TermWeights = Record<string, number>;
@@ -30,10 +31,16 @@ export async function* readVectors(
   options: TextInputOptions = {},
 ): AsyncGenerator<{ id: string; vector: TermWeights }> {
   const { source, name } = openInput(path, options);
-  const seen = new Set<string>();
+  const seen = new LargeMap<true>();
   for await (const line of readJsonLines(source, { name, signal: options.signal })) {
     const id = idField(line, 'id');
-    checkNewId(seen, id, line);
+    if (seen.get(id)) {
+      throw new FlesError(
+        'ERR_ID_DUPLICATE',
+        `${line.where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
+      );
+    }
+    seen.add(id, true);
     yield { id, vector: termWeights(line) };
   }
 }

@@ -7,6 +7,7 @@
 #include <exception>
 #include <fstream>
 #include <mutex>
+#include <sstream>
 
 #include "core/error.h"
 
@@ -48,7 +49,7 @@ int cgroup_quota(const std::string& root) {
     if (read(folder + "/cpu.max", quota, period)) take(quota, period);  // version 2
     if (read(folder + "/cpu.cfs_quota_us", quota) && read(folder + "/cpu.cfs_period_us", period)) take(quota, period);
   };
-  const std::string mounts = root + "/sys/fs/cgroup";
+  const std::string mounts = root + "/sys/fs/cgroup/";
   // A container may see the path of its cgroup on the host, where there is nothing below the mount: its top still
   // counts.
   const auto climb = [&](const std::string& mount, std::string path) {
@@ -56,7 +57,7 @@ int cgroup_quota(const std::string& root) {
     read_folder(mount);
   };
   climb(mounts, "");
-  climb(mounts + "/cpu", "");
+  climb(mounts + "cpu", "");
   // Lines "number:controllers:/path"; version 2 has no controllers.
   std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
@@ -64,9 +65,12 @@ int cgroup_quota(const std::string& root) {
     if (first == std::string::npos || second == std::string::npos || slash != second + 1) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(slash);
     if (controllers.empty()) climb(mounts, path);
-    if (("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
-    climb(mounts + "/cpu", path);
-    climb(mounts + "/" + controllers, path);
+    std::stringstream names(controllers);
+    for (std::string name; std::getline(names, name, ',');) {
+      if (name != "cpu") continue;
+      climb(mounts + "cpu", path);
+      climb(mounts + controllers, path);
+    }
   }
   return static_cast<int>(std::min<long long>(least, INT_MAX));
 }
@@ -76,7 +80,8 @@ std::vector<std::thread> start_threads(int wanted, const std::function<void(int)
   threads.reserve(static_cast<size_t>(std::max(wanted, 0)));
   try {
     for (int i = 0; i < wanted; ++i) threads.emplace_back(body, i);
-  } catch (const std::exception&) {  // those that run have to do
+  } catch (const std::exception&) {
+    return threads;  // those that run have to do
   }
   return threads;
 }

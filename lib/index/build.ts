@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, realpath, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { abortable, checkSignal } from '../abortable';
 import { checkString, show } from '../check';
 import { FlesError, fileError, throwIfAborted } from '../errors';
@@ -28,14 +28,16 @@ const BATCH_POSTINGS = 1 << 16;
 const BATCH_DOCUMENTS = 1 << 12;
 
 const TEMPORARY = '.tmp-';
+/** Of a file's name, on the file systems of Linux and macOS. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * Writes the index of `documents` into `directory`; see `InvertedIndex.build`.
  *
- * Everything is written into a temporary directory `.tmp-PID-RANDOM`: beside `directory`, whose name it gets when it is
- * whole and on the disk; or, where `directory` exists (it may be a mount point, or its parent not writable), in it, and
- * its file is then renamed over the old index's file. One rename decides, so that a crash at any time leaves the old
- * index or the new one.
+ * Everything is written into a temporary directory: `DIRECTORY.tmp-PID-RANDOM`, which is renamed to `directory` when it
+ * is whole and on the disk; or, where `directory` exists (it may be a mount point, or its parent not writable),
+ * `.tmp-PID-RANDOM` in it, whose file is then renamed over the old index's file. One rename decides, so that a crash at
+ * any time leaves the old index or the new one.
  */
 export async function buildIndex(
   directory: string,
@@ -47,7 +49,7 @@ export async function buildIndex(
   const overwrite = options.overwrite ?? true;
   const { path: destination, exists } = await checkDestination(directory, overwrite);
   const name = `${TEMPORARY}${process.pid}-${randomBytes(6).toString('hex')}`;
-  const temporary = join(exists ? destination : dirname(destination), name);
+  const temporary = exists ? join(destination, name) : besideDirectory(destination, name);
   try {
     await makeDirectory(dirname(destination));
     await mkdir(temporary);
@@ -65,6 +67,12 @@ export async function buildIndex(
     // What cannot be removed stays: neither an index that is whole nor the reason of a failure is given up for it.
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
   }
+}
+
+/** `DIRECTORY.tmp-PID-RANDOM`, so that errors tell whose it is; `.tmp-PID-RANDOM` where that is too long for a name. */
+function besideDirectory(directory: string, name: string): string {
+  const long = Buffer.byteLength(basename(directory) + name) > MAX_NAME_BYTES;
+  return long ? join(dirname(directory), name) : directory + name;
 }
 
 function checkArguments(

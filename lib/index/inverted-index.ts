@@ -88,8 +88,8 @@ export class InvertedIndex {
    * `documents` is read once, in order, with backpressure; a document may be empty, ids must be unique. Memory stays
    * bounded in their number: they wait on the disk, in as much space as the index itself. The directory holds the old
    * index, if there was one, until the new one is whole, and then the new one. Parent directories are made if needed, and
-   * stay; but for them, a failed or aborted build leaves nothing behind (a killed process leaves a folder `.tmp-*` in the
-   * directory or beside it, which may be removed).
+   * stay; but for them, a failed or aborted build leaves nothing behind (a killed process leaves a folder with
+   * `.tmp-` in its name, in the directory or beside it, which may be removed).
    *
    * Throws `ERR_ID_DUPLICATE`, `ERR_TERM_DUPLICATE`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite),
    * `ERR_STRING_SURROGATE`, `ERR_INDEX_DIRECTORY` (something else is in the directory), `ERR_INDEX_EXISTS`,

@@ -36,6 +36,9 @@ void fail_system(const char* operation, const std::string& path, int error_numbe
     case EISDIR:
       fail("ERR_FILE_KIND", "%s: a file was expected where a directory is, or the reverse (%s)", path.c_str(),
            operation);
+    case ENAMETOOLONG:
+    case ELOOP:
+      fail("ERR_FILE_NAME", "%s cannot be the name of a file (%s); choose another path", path.c_str(), reason);
     default:
       fail("ERR_FILE_IO", "%s: %s failed (%s)", path.c_str(), operation, reason);
   }

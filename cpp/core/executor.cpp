@@ -3,9 +3,8 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <thread>
-#include <vector>
 
+#include "core/error.h"
 #include "core/threads.h"
 
 namespace fles {
@@ -32,6 +31,7 @@ struct Executor::State {
 };
 
 Executor& Executor::compute() {
+  collect();                                // so that a job that has begun never finds no thread for its second part
   static auto* executor = new Executor(1);  // never destroyed, like the pool it uses
   return *executor;
 }
@@ -47,7 +47,13 @@ Executor& Executor::search() {
 }
 
 Executor::Executor(int threads) : state_(std::make_unique<State>()) {
-  for (int i = 0; i < threads; ++i) state_->threads.emplace_back([state = state_.get()] { state->run(); });
+  state_->threads = start_threads(threads, [state = state_.get()](int) { state->run(); });
+  if (state_->threads.empty()) {
+    fail("ERR_THREAD_START",
+         "0 of %d threads could be started; raise the limit on processes (ulimit -u, or pids of the container), or set "
+         "FLES_NUM_THREADS to fewer",
+         threads);
+  }
 }
 
 Executor::~Executor() {

@@ -14,6 +14,7 @@ class Executor {
   // Searches: one job a thread, as many threads as the compute pool has.
   static Executor& search();
 
+  // Goes on with fewer threads where the system starts no more; ERR_THREAD_START when it starts none.
   explicit Executor(int threads);
   ~Executor();  // finishes the jobs it has
   Executor(const Executor&) = delete;

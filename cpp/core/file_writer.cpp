@@ -70,8 +70,9 @@ void sync_parent(const std::string& to) {
   const size_t slash = to.find_last_of('/');
   const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : to.substr(0, slash);
   const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail_system("open", parent, errno);
-  // Some file systems cannot sync a directory; the rename itself has succeeded by then.
+  // The rename has succeeded by then: that a directory cannot be opened, or synced on some file systems, undoes
+  // nothing.
+  if (fd < 0) return;
   (void)::fsync(fd);
   ::close(fd);
 }

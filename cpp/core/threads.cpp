@@ -1,13 +1,13 @@
 #include "core/threads.h"
 
+#include <algorithm>
 #include <atomic>
-#include <cstdio>
+#include <climits>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
+#include <sstream>
 
 #include "core/error.h"
 
@@ -17,26 +17,6 @@
 
 namespace fles {
 namespace {
-
-// Processors granted by the cgroup's quota, rounded up; 0 when there is no quota.
-int cgroup_quota() {
-  const auto read_pair = [](const char* path, long long& a, long long& b) {
-    FILE* file = std::fopen(path, "re");
-    if (file == nullptr) return 0;
-    const int got = std::fscanf(file, "%lld %lld", &a, &b);
-    (void)std::fclose(file);
-    return got;
-  };
-  long long quota = 0, period = 0, unused = 0;
-  if (read_pair("/sys/fs/cgroup/cpu.max", quota, period) == 2 && quota > 0 && period > 0) {
-    return static_cast<int>((quota + period - 1) / period);
-  }
-  if (read_pair("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota, unused) >= 1 && quota > 0 &&
-      read_pair("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, unused) >= 1 && period > 0) {
-    return static_cast<int>((quota + period - 1) / period);
-  }
-  return 0;
-}
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -52,6 +32,59 @@ constexpr int kSpins = 2000;
 thread_local bool inside_body = false;
 
 }  // namespace
+
+int cgroup_quota(const std::string& root) {
+  long long least = 0;
+  const auto take = [&](long long quota, long long period) {
+    if (quota <= 0 || period <= 0) return;
+    const long long processors = quota / period + (quota % period != 0 ? 1 : 0);
+    if (least == 0 || processors < least) least = processors;
+  };
+  const auto read = [](const std::string& path, auto&... numbers) {
+    std::ifstream file(path);
+    return static_cast<bool>((file >> ... >> numbers));  // no number where there is no limit: "max", or no such file
+  };
+  const auto read_folder = [&](const std::string& folder) {
+    long long quota = 0, period = 0;
+    if (read(folder + "/cpu.max", quota, period)) take(quota, period);  // version 2
+    if (read(folder + "/cpu.cfs_quota_us", quota) && read(folder + "/cpu.cfs_period_us", period)) take(quota, period);
+  };
+  const std::string mounts = root + "/sys/fs/cgroup/";
+  // A container may see the path of its cgroup on the host, where there is nothing below the mount: its top still
+  // counts.
+  const auto climb = [&](const std::string& mount, std::string path) {
+    for (; !path.empty(); path.resize(path.rfind('/'))) read_folder(mount + path);
+    read_folder(mount);
+  };
+  climb(mounts, "");
+  climb(mounts + "cpu", "");
+  // Lines "number:controllers:/path"; version 2 has no controllers.
+  std::ifstream groups(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1), slash = line.find('/', second);
+    if (first == std::string::npos || second == std::string::npos || slash != second + 1) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(slash);
+    if (controllers.empty()) climb(mounts, path);
+    std::stringstream names(controllers);
+    for (std::string name; std::getline(names, name, ',');) {
+      if (name != "cpu") continue;
+      climb(mounts + "cpu", path);
+      climb(mounts + controllers, path);
+    }
+  }
+  return static_cast<int>(std::min<long long>(least, INT_MAX));
+}
+
+std::vector<std::thread> start_threads(int wanted, const std::function<void(int)>& body) {
+  std::vector<std::thread> threads;
+  threads.reserve(static_cast<size_t>(std::max(wanted, 0)));
+  try {
+    for (int i = 0; i < wanted; ++i) threads.emplace_back(body, i);
+  } catch (const std::exception&) {
+    return threads;  // those that run have to do
+  }
+  return threads;
+}
 
 int default_thread_count() {
   const char* forced = std::getenv("FLES_NUM_THREADS");
@@ -138,7 +171,7 @@ ThreadPool& ThreadPool::shared() {
 }
 
 ThreadPool::ThreadPool(int threads) : state_(new State) {
-  for (int i = 1; i < threads; ++i) state_->workers.emplace_back([state = state_, i] { state->run(i); });
+  state_->workers = start_threads(threads - 1, [state = state_](int i) { state->run(i + 1); });
 }
 
 ThreadPool::~ThreadPool() {

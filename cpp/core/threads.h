@@ -1,12 +1,24 @@
 // The one pool of compute threads of the process. Results never depend on how many there are.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace fles {
 
 // Threads to use: FLES_NUM_THREADS (1..1024; ERR_NUM_THREADS for anything else), else the processors this process may
 // run on, cut by the cgroup's CPU quota.
 int default_thread_count();
+
+// Processors that CPU quotas grant this process, rounded up; 0 without a quota. A quota of any cgroup from the
+// process's own up to the top counts, and the least decides. `root` is the folder that /proc and /sys are in.
+int cgroup_quota(const std::string& root = "");
+
+// Runs body(i) on a thread of its own for each i in 0..wanted-1: on fewer where the system starts no more, which a
+// limit on processes can bring about.
+std::vector<std::thread> start_threads(int wanted, const std::function<void(int)>& body);
 
 class ThreadPool {
  public:
@@ -16,7 +28,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int size() const;
+  int size() const;  // the caller's thread and those that could be started
 
   // A reference to a callable (index, thread): an op that runs again and again allocates nothing for it.
   class Body {

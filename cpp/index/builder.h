@@ -1,8 +1,9 @@
 // Builds an index file from sparse rows that come in batches.
 //
-// Rows are gathered until a block of documents is full; the block's postings are then sorted by term and put into a
-// scratch file. `finish` copies each term's segments together. Memory: one block of rows, the names and the lexicon,
-// and 18 bytes a (term, block) pair; disk: the index twice while it is built.
+// Rows are gathered until a block of documents is full, or kMaxGathered postings are there; this run of postings is
+// then sorted by term and put into a scratch file. `finish` copies the pieces of each term together. Memory: the
+// postings of one run, 14 bytes each, the names and the lexicon, and 16 bytes a (term, run) pair; disk: the index twice
+// while it is built.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -14,10 +15,13 @@
 
 namespace fles {
 
+// Postings that are gathered in memory, but for the last row's: more than a block of ordinary documents has.
+constexpr size_t kMaxGathered = size_t{1} << 23;
+
 class IndexBuilder {
  public:
   // Works in `directory`, which must exist and is the caller's to remove.
-  explicit IndexBuilder(std::string directory, int block_bits = kBlockBits);
+  explicit IndexBuilder(std::string directory, int block_bits = kBlockBits, size_t max_gathered = kMaxGathered);
 
   // Extends the lexicon; a term's id is its position in it.
   void add_terms(const std::vector<std::string>& terms);
@@ -34,25 +38,29 @@ class IndexBuilder {
   void finish(const std::string& destination, bool overwrite, const std::atomic<bool>& cancelled);
 
  private:
-  struct Segment {
+  // Postings of one term in a run.
+  struct Piece {
     uint32_t term, count;
   };
-  struct Block {
-    uint64_t ids_at, weights_at;    // in the scratch file
-    std::vector<Segment> segments;  // terms ascending
+  // Documents of one block that follow each other.
+  struct Run {
+    uint16_t block;
+    uint64_t ids_at, weights_at;  // in the scratch file
+    std::vector<Piece> pieces;    // terms ascending
   };
 
-  void end_block();
+  void end_run();
   void write_index(const std::string& path, const std::atomic<bool>& cancelled);
 
   std::string directory_;
   int block_bits_;
+  size_t max_gathered_;
   StringTable names_, lexicon_;
   std::unique_ptr<FileWriter> scratch_;
   uint64_t postings_ = 0;
-  std::vector<Block> blocks_;  // finished ones
+  std::vector<Run> runs_;  // finished ones
 
-  // Rows of the block being gathered.
+  // Rows of the run being gathered.
   std::vector<size_t> row_ends_;
   std::vector<uint32_t> row_terms_;
   std::vector<float> row_weights_;

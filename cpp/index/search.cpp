@@ -21,12 +21,14 @@ std::vector<Hit> search(const InvertedIndex& index, const Query& query, size_t k
   if (k == 0) fail("ERR_OPTION_RANGE", "k is 0, expected 1 or more");
   std::vector<uint32_t> sorted(query.terms, query.terms + query.count);
   std::sort(sorted.begin(), sorted.end());
-  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    fail("ERR_TERM_DUPLICATE", "the query has a term twice; give each term one weight");
-  }
   if (!sorted.empty() && sorted.back() >= index.terms()) {
-    fail("ERR_ARGUMENT_VALUE", "the query has term %u, the index has 0..%llu", sorted.back(),
-         static_cast<unsigned long long>(index.terms()) - 1);
+    fail("ERR_ARGUMENT_VALUE", "the query has term %u, the index has %llu terms", sorted.back(),
+         static_cast<unsigned long long>(index.terms()));
+  }
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) {
+    fail("ERR_TERM_DUPLICATE", "the query has term \"%s\" twice; give each term one weight",
+         std::string(index.term(*twice)).c_str());
   }
   for (size_t i = 0; i < query.count; ++i) {
     if (!(query.weights[i] > 0) || !std::isfinite(query.weights[i])) {

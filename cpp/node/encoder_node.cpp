@@ -99,7 +99,7 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     });
   }
 
-  // encodeDense(tokens: Int32Array, offsets: Int32Array, options: { pooling: 'mean' | 'cls', normalize: boolean },
+  // encodeDense(tokens: Int32Array, offsets: Int32Array, options: { pooling: DensePooling, normalize: boolean },
   //   cancellation?: Cancellation): Promise<Float32Array>
   Napi::Value encode_dense(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { show } from '../check';
 import { FlesError } from '../errors';
 import { queryLines } from '../eval/trec';
 import type { IndexDocument } from '../index/build';
@@ -28,8 +29,9 @@ interface Options extends EncoderOptions {
   output: string;
 }
 
-/** Queries searched for together: work for all cores, and a bound on memory. */
-const BATCH = 64;
+/** Queries searched for together: work for all cores; fewer where they have many hits, which are all in memory. */
+const MAX_QUERIES = 64;
+const MAX_HITS = 1_000_000;
 
 /** `fles search`: the best documents of an index for each query, as a TREC run. */
 export function searchCommand(session: Session): Command {
@@ -89,12 +91,14 @@ async function* runOf(
   session: Session,
 ): AsyncGenerator<string> {
   const progress = session.progress('search', 'queries');
+  const hitsOfOne = Math.min(k, index.info.documents);
+  const together = Math.max(1, Math.min(MAX_QUERIES, Math.floor(MAX_HITS / hitsOfOne)));
   let done = 0;
   async function* answer(batch: IndexDocument[]) {
-    const hits = await index.searchBatch(
-      batch.map(({ vector }) => vector),
-      { k, signal: session.signal },
-    );
+    const vectors = batch.map(({ vector }) => vector);
+    const hits = await index.searchBatch(vectors, { k, signal: session.signal }).catch((error) => {
+      throw withIds(error, batch);
+    });
     for (const [i, { id: query }] of batch.entries()) {
       const found = hits[i]!.map(({ id: document, score }) => ({ document, score }));
       yield* queryLines(query, found, tag);
@@ -106,7 +110,7 @@ async function* runOf(
     let batch: IndexDocument[] = [];
     for await (const query of queries) {
       batch.push(query);
-      if (batch.length < BATCH) continue;
+      if (batch.length < together) continue;
       yield* answer(batch);
       batch = [];
     }
@@ -114,4 +118,11 @@ async function* runOf(
   } finally {
     progress.stop();
   }
+}
+
+/** An error of `searchBatch` with the id of the query in place of its number in the batch. */
+function withIds(error: unknown, batch: readonly IndexDocument[]): unknown {
+  if (!(error instanceof FlesError)) return error;
+  const message = error.message.replace(/\bquery (\d+)/, (_, query) => `query ${show(batch[query]?.id)}`);
+  return new FlesError(error.code, message, { cause: error });
 }

@@ -68,6 +68,7 @@ const FAILURES = new Set([
   'ERR_LOSS_NOT_FINITE',
   'ERR_OUT_OF_MEMORY',
   'ERR_OUTPUT_BUSY',
+  'ERR_THREAD_START',
 ]);
 
 /** The exit code of an error: 2 when options or input are at fault, 1 for everything else. */

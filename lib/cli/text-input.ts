@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FlesError, fileError } from '../errors';
 import { documentText, readTexts as readRecords } from '../eval/beir';
-import { emptyFile, type Line, type LineOptions, type LineSource, MAX_LINE_BYTES, readLines } from '../text/lines';
+import { LargeMap } from '../large-map';
+import { checkNewId, emptyFile, type LineOptions, type LineSource, MAX_LINE_BYTES, readLines } from '../text/lines';
 
 /** A text with its id. */
 export interface TextRecord {
@@ -63,7 +64,7 @@ export function openInput(path: string, options: TextInputOptions): { source: st
 }
 
 async function* tsvRecords(source: LineSource, options: LineOptions): AsyncGenerator<TextRecord> {
-  const seen = new Set<string>();
+  const seen = new LargeMap<true>();
   for await (const line of readLines(source, options)) {
     if (line.text.trim() === '') continue;
     const tab = line.text.indexOf('\t');
@@ -76,17 +77,6 @@ async function* tsvRecords(source: LineSource, options: LineOptions): AsyncGener
     yield { id, text: line.text.slice(tab + 1) };
   }
   if (seen.size === 0) throw emptyFile(options.name ?? 'input', 'an id, a tab and a text on each line');
-}
-
-/** Adds an id to those seen. Throws `ERR_ID_DUPLICATE` when it is among them. */
-export function checkNewId(seen: Set<string>, id: string, line: Line): void {
-  if (seen.has(id)) {
-    throw new FlesError(
-      'ERR_ID_DUPLICATE',
-      `${line.where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
-    );
-  }
-  seen.add(id);
 }
 
 /** The format of an input, and the input with nothing missing although its beginning may have been read to find out. */

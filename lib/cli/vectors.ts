@@ -1,9 +1,10 @@
 import { show } from '../check';
 import { FlesError } from '../errors';
+import { LargeMap } from '../large-map';
 import type { SparseVector } from '../sparse-vector';
 import { formatFloat32 } from '../text/format-float32';
-import { idField, type JsonLine, readJsonLines } from '../text/lines';
-import { checkNewId, openInput, type TextInputOptions } from './text-input';
+import { checkNewId, idField, type JsonLine, readJsonLines } from '../text/lines';
+import { openInput, type TextInputOptions } from './text-input';
 
 /** Weights by term. */
 export type TermWeights = Record<string, number>;
@@ -30,7 +31,7 @@ export async function* readVectors(
   options: TextInputOptions = {},
 ): AsyncGenerator<{ id: string; vector: TermWeights }> {
   const { source, name } = openInput(path, options);
-  const seen = new Set<string>();
+  const seen = new LargeMap<true>();
   for await (const line of readJsonLines(source, { name, signal: options.signal })) {
     const id = idField(line, 'id');
     checkNewId(seen, id, line);

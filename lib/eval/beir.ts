@@ -2,7 +2,8 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkObject, checkString } from '../check';
 import { FlesError, fileError } from '../errors';
-import { idField, type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
+import { LargeMap } from '../large-map';
+import { checkNewId, idField, type LineOptions, type LineSource, readJsonLines, stringField } from '../text/lines';
 import type { Qrels } from './ranking';
 import { readQrels } from './trec';
 
@@ -67,16 +68,10 @@ export async function readBeir(directory: string, split: string): Promise<BeirDa
  * Throws `ERR_ID_DUPLICATE` for an id that comes a second time, `ERR_RECORD_FIELD`, and what `readJsonLines` throws.
  */
 export async function* readTexts(source: LineSource, options: LineOptions = {}): AsyncGenerator<BeirDocument> {
-  const seen = new Set<string>();
+  const seen = new LargeMap<true>();
   for await (const line of readJsonLines(source, options)) {
     const id = idField(line, '_id' in line.value || !('id' in line.value) ? '_id' : 'id');
-    if (seen.has(id)) {
-      throw new FlesError(
-        'ERR_ID_DUPLICATE',
-        `${line.where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
-      );
-    }
-    seen.add(id);
+    checkNewId(seen, id, line);
     const title = (line.value.title ?? null) === null ? '' : stringField(line, 'title');
     yield { id, title, text: stringField(line, 'text') };
   }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { mkdir, open, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../abortable';
-import { checkString, show } from '../check';
+import { checkBoolean, checkIterable, checkKeys, checkString, show } from '../check';
 import { FlesError, fileError, throwIfAborted } from '../errors';
+import { LargeMap } from '../large-map';
 import { makeDirectory } from '../make-directory';
 import { cancellable, type NativeIndexBuilder, native } from '../native';
 import { checkWellFormed, Rows, TermIds, type VectorLike } from './vectors';
@@ -27,6 +28,8 @@ const BATCH_POSTINGS = 1 << 16;
 const BATCH_DOCUMENTS = 1 << 12;
 
 const TEMPORARY = '.tmp-';
+/** Of a file's name, on the file systems of Linux and macOS. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * Writes the index of `documents` into `directory`; see `InvertedIndex.build`.
@@ -41,11 +44,14 @@ export async function buildIndex(
   documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
   options: BuildOptions,
 ): Promise<void> {
+  checkIterable('documents', documents, '{id, vector}');
+  checkKeys(options, ['overwrite', 'signal', 'onProgress']);
+  checkBoolean('overwrite', options.overwrite);
   throwIfAborted(options.signal);
   const overwrite = options.overwrite ?? true;
   const { path: destination, exists } = await checkDestination(directory, overwrite);
   const name = `${TEMPORARY}${process.pid}-${randomBytes(6).toString('hex')}`;
-  const temporary = exists ? join(destination, name) : destination + name;
+  const temporary = exists ? join(destination, name) : besideDirectory(destination, name);
   try {
     await makeDirectory(dirname(destination));
     await mkdir(temporary);
@@ -60,8 +66,15 @@ export async function buildIndex(
     await cancellable(options.signal, (cancellation) => writer.finish(destination, overwrite, cancellation));
   } finally {
     builder?.dispose();
-    await rm(temporary, { recursive: true, force: true });
+    // What cannot be removed stays: neither an index that is whole nor the reason of a failure is given up for it.
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
   }
+}
+
+/** `DIRECTORY.tmp-PID-RANDOM`, so that errors tell whose it is; `.tmp-PID-RANDOM` where that is too long for a name. */
+function besideDirectory(directory: string, name: string): string {
+  const long = Buffer.byteLength(basename(directory) + name) > MAX_NAME_BYTES;
+  return long ? join(dirname(directory), name) : directory + name;
 }
 
 async function appendAll(
@@ -99,21 +112,23 @@ async function appendAll(
       if (rows.postings >= BATCH_POSTINGS || rows.rows >= BATCH_DOCUMENTS) await flush();
     }
     await flush();
-  } finally {
-    await underWay; // its files are about to be renamed or removed
+  } catch (error) {
+    await underWay.catch(() => undefined); // its files are about to be removed; `error` came first
+    throw error;
   }
+  await underWay;
 }
 
 /** Term ids in the order of first use. */
 class Lexicon {
-  private readonly ids = new Map<string, number>();
+  private readonly ids = new LargeMap<number>();
   private fresh: string[] = [];
 
   idOf(term: string): number {
     let id = this.ids.get(term);
     if (id === undefined) {
       id = this.ids.size;
-      this.ids.set(checkWellFormed('the term', term), id);
+      this.ids.add(checkWellFormed('the term', term), id);
       this.fresh.push(term);
     }
     return id;
@@ -165,6 +180,7 @@ async function checkDestination(directory: string, overwrite: boolean): Promise<
 
 async function isIndexFile(path: string): Promise<boolean> {
   try {
+    if (!(await stat(path)).isFile()) return false; // opening a named pipe would wait for a writer
     const file = await open(path);
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);

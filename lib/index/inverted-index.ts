@@ -1,5 +1,6 @@
-import { checkChoice, checkInteger, checkKeys, checkString } from '../check';
+import { checkChoice, checkInteger, checkKeys, checkString, show } from '../check';
 import { FlesError } from '../errors';
+import { LargeMap } from '../large-map';
 import { cancellable, type NativeIndex, native } from '../native';
 import { type BuildOptions, buildIndex, type IndexDocument } from './build';
 import { Rows, TermIds, type VectorLike, vectorsOf } from './vectors';
@@ -70,6 +71,8 @@ const THREADS = native.platform().threads;
 export class InvertedIndex {
   private readonly native: NativeIndex;
   private termIds: TermIds | undefined;
+  private callsUnderWay = 0;
+  private closed = false;
   /** What the index holds, in numbers; stays readable after `close`. */
   readonly info: IndexInfo;
 
@@ -82,14 +85,14 @@ export class InvertedIndex {
    * Indexes documents into `directory` and opens the result.
    *
    * `documents` is read once, in order, with backpressure; a document may be empty, ids must be unique. Memory stays
-   * bounded: postings wait on the disk, in as much space as the index itself. The directory holds the old index, if
-   * there was one, until the new one is whole, and then the new one; a failed or aborted build leaves nothing behind
-   * (a killed process leaves a folder `DIRECTORY.tmp-*` or `DIRECTORY/.tmp-*`, which may be removed). Parent
-   * directories are made if needed.
+   * bounded in their number: they wait on the disk, in as much space as the index itself. The directory holds the old
+   * index, if there was one, until the new one is whole, and then the new one. Parent directories are made if needed, and
+   * stay; but for them, a failed or aborted build leaves nothing behind (a killed process leaves a folder with
+   * `.tmp-` in its name, in the directory or beside it, which may be removed).
    *
-   * Throws `ERR_ID_DUPLICATE`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite), `ERR_STRING_SURROGATE`,
-   * `ERR_INDEX_DIRECTORY` (something else is in the directory), `ERR_INDEX_EXISTS`, `ERR_FILE_*`, `ERR_DISK_FULL`, and
-   * whatever `documents` throws.
+   * Throws `ERR_ID_DUPLICATE`, `ERR_TERM_DUPLICATE`, `ERR_WEIGHT_RANGE` (a weight that is negative or not finite),
+   * `ERR_STRING_SURROGATE`, `ERR_INDEX_DIRECTORY` (something else is in the directory), `ERR_INDEX_EXISTS`,
+   * `ERR_INDEX_FULL`, `ERR_FILE_*`, `ERR_DISK_FULL`, and whatever `documents` throws.
    */
   static async build(
     directory: string,
@@ -121,15 +124,27 @@ export class InvertedIndex {
   /**
    * The `k` documents with the highest inner product with `query`, best first. Terms that the index lacks add nothing.
    *
-   * Throws `ERR_WEIGHT_RANGE` (a weight of the query is negative or not finite), `ERR_OPTION_RANGE` (k) and
-   * `ERR_DISPOSED` after `close`.
+   * Throws `ERR_WEIGHT_RANGE` (a weight of the query is negative or not finite), `ERR_TERM_DUPLICATE`,
+   * `ERR_SCORE_RANGE` (a score is beyond the largest float32), `ERR_OPTION_RANGE` (k) and `ERR_DISPOSED` after `close`.
    */
   async search(query: VectorLike, options: SearchOptions): Promise<Hit[]> {
-    return (await this.searchBatch([query], options))[0]!;
+    return (await this.searchAll([query], options, () => 'the query'))[0]!;
   }
 
-  /** `search` for each query, a row of a `SparseMatrix` or any other vector, spread over the search threads; hits in their order. */
+  /**
+   * `search` for each query, a row of a `SparseMatrix` or any other vector, spread over the search threads; hits in their
+   * order. The vectors must stay as they are until the promise is settled; the list that holds them may change. Errors
+   * name the query by its number from 0.
+   */
   async searchBatch(vectors: Iterable<VectorLike>, options: SearchOptions): Promise<Hit[][]> {
+    return this.searchAll(vectors, options, (query) => `query ${query}`);
+  }
+
+  private async searchAll(
+    vectors: Iterable<VectorLike>,
+    options: SearchOptions,
+    nameOf: (query: number) => string,
+  ): Promise<Hit[][]> {
     checkKeys(options, ['k', 'algorithm', 'signal']);
     const k = checkInteger('k', options.k, 1, 2 ** 32 - 1);
     const algorithm = checkChoice('algorithm', options.algorithm ?? 'block_accumulation', [
@@ -137,18 +152,37 @@ export class InvertedIndex {
       'exhaustive',
     ]);
     const queries = vectorsOf(vectors);
+    if (this.closed) throw new FlesError('ERR_DISPOSED', 'the index was closed; open it again');
+    this.callsUnderWay++;
+    try {
+      return await this.searchParts(queries, k, algorithm, options.signal, nameOf);
+    } finally {
+      this.callsUnderWay--;
+      this.releaseWhenIdle();
+    }
+  }
+
+  private searchParts(
+    queries: readonly VectorLike[],
+    k: number,
+    algorithm: SearchAlgorithm,
+    signal: AbortSignal | undefined,
+    nameOf: (query: number) => string,
+  ): Promise<Hit[][]> {
     const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * THREADS)));
     const parts: Hit[][][] = [];
     let begin = 0;
-    return cancellable(options.signal, async (cancellation) => {
+    return cancellable(signal, async (cancellation) => {
       // Two parts a thread are under way at a time: the event loop gets its turn, and no thread waits for it.
       const worker = async () => {
         try {
           while (begin < queries.length) {
-            const part = begin / perPart;
-            const rows = this.rowsOf(queries.slice(begin, begin + perPart));
+            const first = begin;
             begin += perPart;
-            parts[part] = hitsOf(await this.native.search(...rows.arrays(), k, algorithm, cancellation));
+            const nameInPart = (query: number) => nameOf(first + query);
+            const rows = this.rowsOf(queries.slice(first, begin), nameInPart);
+            const found = await this.native.search(...rows.arrays(), k, algorithm, cancellation);
+            parts[first / perPart] = hitsOf(found, nameInPart);
           }
         } catch (error) {
           begin = queries.length; // stops the others
@@ -162,38 +196,60 @@ export class InvertedIndex {
 
   /** Unmaps the index once the searches under way have ended; later calls throw `ERR_DISPOSED`. */
   close(): void {
+    this.closed = true;
+    this.releaseWhenIdle();
+  }
+
+  private releaseWhenIdle(): void {
+    if (!this.closed || this.callsUnderWay > 0) return;
     this.termIds = undefined;
     this.native.close();
   }
 
   /** Queries as rows of the index's term ids, each in the order of the terms' strings. */
-  private rowsOf(queries: readonly VectorLike[]): Rows {
+  private rowsOf(queries: readonly VectorLike[], nameOf: (query: number) => string): Rows {
     this.termIds ??= this.readLexicon();
     const rows = new Rows();
-    for (const query of queries) {
+    for (const [number, query] of queries.entries()) {
       const known: { term: string; id: number; weight: number }[] = [];
       this.termIds.forEach(
         query,
-        () => 'the query',
+        () => nameOf(number),
         (id, weight, term) => known.push({ term, id, weight }),
       );
       known.sort((a, b) => (a.term < b.term ? -1 : 1));
-      for (const { id, weight } of known) rows.push(id, weight);
+      for (const [i, { term, id, weight }] of known.entries()) {
+        if (term === known[i - 1]?.term) {
+          throw new FlesError(
+            'ERR_TERM_DUPLICATE',
+            `${nameOf(number)} has term ${show(term)} twice; give each term one weight`,
+          );
+        }
+        rows.push(id, weight);
+      }
       rows.endRow();
     }
     return rows;
   }
 
   private readLexicon(): TermIds {
-    const ids = new Map(this.native.lexicon().map((term, id) => [term, id]));
+    const ids = new LargeMap<number>();
+    for (const [id, term] of this.native.lexicon().entries()) ids.add(term, id);
     return new TermIds((term) => ids.get(term) ?? -1);
   }
 }
 
-function hitsOf(found: Awaited<ReturnType<NativeIndex['search']>>): Hit[][] {
+function hitsOf(found: Awaited<ReturnType<NativeIndex['search']>>, nameOf: (query: number) => string): Hit[][] {
   const { ends, ids, documents, scores } = found;
   return Array.from(ends, (end, query) => {
     const begin = query === 0 ? 0 : ends[query - 1]!;
+    // Infinite scores are equal, so their order would say nothing. The best comes first.
+    if (scores[begin] === Number.POSITIVE_INFINITY && begin < end) {
+      throw new FlesError(
+        'ERR_SCORE_RANGE',
+        `the score of ${nameOf(query)} with document ${show(ids[begin])} is beyond the largest float32; give smaller weights`,
+      );
+    }
     return Array.from({ length: end - begin }, (_, i) => ({
       id: ids[begin + i]!,
       document: documents[begin + i]!,

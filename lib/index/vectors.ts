@@ -25,11 +25,7 @@ export class TermIds {
   forEach(vector: VectorLike, owner: () => string, visit: (id: number, weight: number, term: string) => void): void {
     if (vector instanceof SparseVector) {
       const { terms, weights, vocabulary } = vector;
-      let ids = this.known.get(vocabulary);
-      if (ids === undefined) {
-        ids = new Int32Array(vocabulary.length).fill(UNASKED);
-        this.known.set(vocabulary, ids);
-      }
+      const ids = this.idsOf(vocabulary);
       for (let i = 0; i < terms.length; i++) {
         const term = vocabulary[terms[i]!];
         if (term === undefined) {
@@ -61,6 +57,16 @@ export class TermIds {
       );
     }
   }
+
+  /** A place for the id of each term, also of those that the vocabulary has got since it was last seen. */
+  private idsOf(vocabulary: readonly string[]): Int32Array {
+    const known = this.known.get(vocabulary);
+    if (known !== undefined && known.length >= vocabulary.length) return known;
+    const ids = new Int32Array(known === undefined ? vocabulary.length : 2 * vocabulary.length).fill(UNASKED);
+    if (known !== undefined) ids.set(known);
+    this.known.set(vocabulary, ids);
+    return ids;
+  }
 }
 
 const UNASKED = -2;
@@ -72,9 +78,8 @@ function isPlainObject(value: unknown): value is Record<string, number> {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Queries as a list. Throws `ERR_ARGUMENT_TYPE` for what is none. */
+/** Queries as a list that is no longer the caller's. Throws `ERR_ARGUMENT_TYPE` for what is none. */
 export function vectorsOf(vectors: Iterable<VectorLike>): readonly VectorLike[] {
-  if (Array.isArray(vectors)) return vectors;
   if (typeof vectors === 'object' && vectors !== null && Symbol.iterator in vectors) return [...vectors];
   throw new FlesError(
     'ERR_ARGUMENT_TYPE',

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { TextDecoder } from 'node:util';
 import { checkInteger, checkIterable, checkKeys, checkString, show } from '../check';
 import { FlesError, fileError, messageOf, throwIfAborted } from '../errors';
+import type { LargeMap } from '../large-map';
 import { refuseCompressed } from './compressed';
 
 /** Longest line that the readers accept unless told otherwise: 16 MiB, without its line end. */
@@ -149,6 +150,17 @@ export function idField(line: JsonLine, field: string): string {
     throw new FlesError('ERR_RECORD_FIELD', `${line.where} has an empty id, expected at least 1 character`);
   }
   return id;
+}
+
+/** Adds an id to those seen. Throws `ERR_ID_DUPLICATE` when it is among them. */
+export function checkNewId(seen: LargeMap<true>, id: string, line: Pick<Line, 'where'>): void {
+  if (seen.get(id)) {
+    throw new FlesError(
+      'ERR_ID_DUPLICATE',
+      `${line.where} has the id ${JSON.stringify(id)} a second time; ids are unique`,
+    );
+  }
+  seen.add(id, true);
 }
 
 /** The error of a file that holds nothing. */

@@ -1,7 +1,10 @@
 import { readdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { searchCommand } from '../../lib/cli/search';
+import { Session } from '../../lib/cli/terminal';
 import { readRun } from '../../lib/eval/trec';
+import { InvertedIndex } from '../../lib/index/inverted-index';
 import { fles, jsonLines, library, tinyModel } from './run-fles';
 import { temporaryFile, temporaryFolder } from './temporary';
 
@@ -54,6 +57,28 @@ test('queries beyond one batch all get their answer, in order', async () => {
   const input = Array.from({ length: 200 }, (_, i) => `{"id":"q${i}","vector":{"bee":${i + 1}}}\n`).join('');
   const { stdout } = await fles(['search', '--index', index, '--vectors', '-', '--k', '1'], { input });
   expect(stdout.trim().split('\n')).toEqual(Array.from({ length: 200 }, (_, i) => `q${i} Q0 a 1 ${2 * (i + 1)} fles`));
+});
+
+test('queries that may have many hits are searched for a few at a time', async () => {
+  const documents = Array.from({ length: 40_000 }, (_, i) => ({ id: `d${i}`, vector: { bee: i < 2 ? 1 : 0 } }));
+  (await InvertedIndex.build(index, documents)).close();
+  const lines = Array.from({ length: 70 }, (_, i) => `{"id":"q${i}","vector":{"bee":1}}\n`).join('');
+  const vectors = await temporaryFile('q.jsonl', lines);
+  const searchBatch = vi.spyOn(InvertedIndex.prototype, 'searchBatch');
+  const run = join(folder, 'run.trec');
+  for (const [k, batches] of [
+    ['10', [64, 6]],
+    ['40000', [25, 25, 20]],
+    ['2147483647', [25, 25, 20]],
+  ] as const) {
+    searchBatch.mockClear();
+    const command = searchCommand(new Session(new AbortController().signal));
+    await command.parseAsync(['--index', index, '--vectors', vectors, '--k', k, '--output', run], { from: 'user' });
+    expect(searchBatch.mock.calls.map(([queries]) => [...queries].length)).toEqual(batches);
+    expect(new Set([...(await readRun(run)).values()].map((hits) => hits.length))).toEqual(new Set([2]));
+    expect((await readRun(run)).size).toBe(70);
+  }
+  searchBatch.mockRestore();
 });
 
 describe('with a model', () => {
@@ -128,6 +153,15 @@ describe('what cannot be done', () => {
     const { code, stderr } = await fles(['search', '--index', index, '--vectors', gone, '--output', join(folder, 'r')]);
     expect(code).toBe(2);
     expect(stderr).toMatch(/error: ERR_FILE_NOT_FOUND .*gone\.jsonl does not exist/);
+  });
+
+  test('a score beyond float32 is refused, naming the query', async () => {
+    await build('{"id":"a","vector":{"bee":3e38}}');
+    const { code, stderr } = await fles(['search', '--index', index, '--vectors', '-'], {
+      input: '{"id":"fine","vector":{"bee":1}}\n{"id":"too much","vector":{"bee":2}}\n',
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: ERR_SCORE_RANGE the score of query "too much" with document "a" is beyond/m);
   });
 
   test('an id with white space cannot be a column of a run, which is said', async () => {

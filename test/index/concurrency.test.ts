@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
@@ -50,6 +50,44 @@ test('closing lets searches under way end and refuses later ones', async () => {
   expect(await Promise.all(underWay)).toEqual(expected);
   await expect(index.search({ t1: 1 }, { k: 1 })).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
   expect(index.info.documents).toBe(20_000);
+});
+
+test('closing lets a batch under way end, however many queries it has still to begin', async () => {
+  const index = await InvertedIndex.build(fresh(), documents);
+  const expected = await index.searchBatch(queries, { k: 5 });
+  const many = Array.from({ length: 10 }, () => queries).flat();
+  const underWay = index.searchBatch(many, { k: 5 });
+  const failing = index.searchBatch([...many, { t1: -1 }], { k: 5 });
+  index.close();
+  await expect(index.searchBatch(queries, { k: 5 })).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+  await expect(failing).rejects.toMatchObject({ code: 'ERR_WEIGHT_RANGE' });
+  expect(await underWay).toEqual(Array.from({ length: 10 }, () => expected).flat());
+  await expect(index.search({ t1: 1 }, { k: 1 })).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+});
+
+test.skipIf(!existsSync('/proc/self/maps'))('the file is unmapped once the last batch has ended', async () => {
+  const directory = fresh();
+  const index = await InvertedIndex.build(directory, documents);
+  const isMapped = () => readFileSync('/proc/self/maps', 'utf8').includes(directory);
+  const underWay = index.searchBatch(queries, { k: 5 });
+  index.close();
+  expect(isMapped()).toBe(true);
+  await underWay;
+  await expect.poll(isMapped).toBe(false);
+});
+
+test('a batch is of the queries that its list held at the call', async () => {
+  const index = await InvertedIndex.build(fresh(), documents);
+  const expected = await index.searchBatch(queries, { k: 5 });
+  const list = [...queries];
+  const batch = index.searchBatch(list, { k: 5 });
+  list.length = 0;
+  expect(await batch).toEqual(expected);
+  const other = [...queries];
+  const again = index.searchBatch(other, { k: 5 });
+  other.fill({ t1: 1 });
+  expect(await again).toEqual(expected);
+  index.close();
 });
 
 test('an aborted search rejects with the reason of the signal', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InvertedIndex, type SearchAlgorithm } from '../../lib/index/inverted-index';
+import { LargeMap } from '../../lib/large-map';
 import { SparseMatrix } from '../../lib/sparse-matrix';
 import { SparseVector } from '../../lib/sparse-vector';
 import { bruteForce, random, type Weights } from './brute-force';
@@ -203,6 +204,11 @@ test('options outside their range are refused', async () => {
   await expect(index.search({ sea: 1 }, { k: 1, limit: 3 } as never)).rejects.toMatchObject({
     code: 'ERR_OPTION_UNKNOWN',
   });
+  for (const signal of [{}, null, 'stop']) {
+    await expect(index.search({ sea: 1 }, { k: 1, signal: signal as never })).rejects.toMatchObject({
+      code: 'ERR_OPTION_VALUE',
+    });
+  }
   expect(await index.search({ sea: 1 }, { k: 2 ** 32 - 1 })).toHaveLength(2);
   index.close();
 });
@@ -221,4 +227,66 @@ test('queries come as a matrix, or any iterable of vectors; what is no vector is
     await expect(index.search(query as never, { k: 5 })).rejects.toMatchObject(refused);
   }
   index.close();
+});
+
+test('a vocabulary may grow while its vectors are indexed and searched with', async () => {
+  const vocabulary: string[] = [];
+  const vectors = Array.from({ length: 20 }, (_, i) => () => {
+    vocabulary.push(`term${i}`);
+    return new SparseVector(Uint32Array.of(0, i + 1), Float32Array.of(1, 2), vocabulary);
+  });
+  vocabulary.push('all');
+  function* documents() {
+    for (const [i, vector] of vectors.entries()) yield { id: `d${i}`, vector: vector() };
+  }
+  const index = await InvertedIndex.build(fresh(), documents());
+  expect(index.info).toMatchObject({ terms: 21, postings: 40 });
+  const queries: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    queries.push(`term${i}`);
+    const query = new SparseVector(Uint32Array.of(i), Float32Array.of(1), queries);
+    expect(await index.search(query, { k: 5 })).toEqual([{ id: `d${i}`, document: i, score: 2 }]);
+    expect(await index.searchBatch([query], { k: 5 })).toEqual([[{ id: `d${i}`, document: i, score: 2 }]]);
+  }
+  index.close();
+});
+
+test('a query at fault is named by its number, and the term or document with it', async () => {
+  const index = await InvertedIndex.build(fresh(), [...LIBRARY, { id: 'huge', vector: { sun: 3e38 } }]);
+  const fine = Array.from({ length: 70 }, () => ({ sea: 1 }));
+  const twice = new SparseVector(Uint32Array.of(0, 1), Float32Array.of(1, 1), ['sea', 'sea']);
+  for (const [query, code, what] of [
+    [{ sea: -1 }, 'ERR_WEIGHT_RANGE', /(QUERY) has weight -1 for term "sea"/],
+    [twice, 'ERR_TERM_DUPLICATE', /(QUERY) has term "sea" twice/],
+    [{ sun: 2 }, 'ERR_SCORE_RANGE', /score of (QUERY) with document "huge" is beyond the largest float32/],
+  ] as const) {
+    const message = (name: string) => new RegExp(what.source.replace('(QUERY)', name));
+    await expect(index.search(query, { k: 1 })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message('the query')),
+    });
+    await expect(index.searchBatch([...fine, query, ...fine], { k: 1 })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message('query 70')),
+    });
+  }
+  expect(await index.search({ sun: 1 }, { k: 1 })).toMatchObject([{ id: 'huge' }]);
+  index.close();
+});
+
+test('products below the smallest float32 are 0, so that a document with no other is no hit', async () => {
+  const index = await InvertedIndex.build(fresh(), [{ id: 'tiny', vector: { sea: 1e-30, ship: 1 } }]);
+  expect(await index.search({ sea: 1e-30 }, { k: 1 })).toEqual([]);
+  expect(await index.search({ sea: 1e-30, ship: 1 }, { k: 1 })).toEqual([{ id: 'tiny', document: 0, score: 1 }]);
+  index.close();
+});
+
+test('strings beyond the entries of one JavaScript map are told apart', () => {
+  const map = new LargeMap<number>(3);
+  for (let i = 0; i < 10; i++) {
+    expect(map.size).toBe(i);
+    expect(map.get(`s${i}`)).toBeUndefined();
+    map.add(`s${i}`, i);
+  }
+  for (let i = 0; i < 10; i++) expect(map.get(`s${i}`)).toBe(i);
 });

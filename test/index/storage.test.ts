@@ -65,6 +65,43 @@ test('an index replaces the one that stands in its directory, unless overwriting
   expect(readdirSync(join(folder, 'deep'))).toEqual(['er']);
 });
 
+test('overwrite is true or false, and nothing else is taken for one of them', async () => {
+  const directory = join(emptyFolder(), 'index');
+  (await InvertedIndex.build(directory, OLD)).close();
+  for (const overwrite of ['false', null, 0]) {
+    const build = InvertedIndex.build(directory, NEW, { overwrite: overwrite as never });
+    await expect(build).rejects.toMatchObject({ code: 'ERR_OPTION_VALUE' });
+  }
+  expect(await idsIn(directory)).toEqual(['old']);
+});
+
+test('arguments of another type are refused before anything is written', async () => {
+  const folder = emptyFolder();
+  for (const [documents, options, what, code = 'ERR_ARGUMENT_TYPE'] of [
+    [undefined, {}, 'documents is undefined'],
+    [null, {}, 'documents is null'],
+    ['text', {}, 'documents is "text"'],
+    [{ id: 'a', vector: {} }, {}, 'documents is an object'],
+    [async function* () {}, {}, 'documents is a function'],
+    [NEW, { signal: {} }, 'signal is an object', 'ERR_OPTION_VALUE'],
+    [NEW, { signal: null }, 'signal is null', 'ERR_OPTION_VALUE'],
+    [NEW, { onProgress: 3 }, 'onProgress is 3', 'ERR_OPTION_VALUE'],
+  ] as const) {
+    const build = InvertedIndex.build(join(folder, 'parent/index'), documents as never, options as never);
+    await expect(build).rejects.toMatchObject({ code, message: expect.stringContaining(what) });
+  }
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a name as long as the file system takes is taken, a longer one refused', async () => {
+  const folder = emptyFolder();
+  (await InvertedIndex.build(join(folder, 'x'.repeat(255)), NEW)).close();
+  expect(await idsIn(join(folder, 'x'.repeat(255)))).toEqual(['new', 'newer']);
+  const refused = { code: 'ERR_FILE_NAME' };
+  await expect(InvertedIndex.build(join(folder, 'x'.repeat(256)), NEW)).rejects.toMatchObject(refused);
+  await expect(InvertedIndex.open(join(folder, 'x'.repeat(256)))).rejects.toMatchObject(refused);
+});
+
 test('of two builds at once that must not replace an index one is refused', async () => {
   const directory = join(emptyFolder(), 'index');
   const builds = [OLD, NEW].map((documents) => InvertedIndex.build(directory, documents, { overwrite: false }));
@@ -115,6 +152,7 @@ test.skipIf(process.platform === 'win32')('a named pipe in the place of the inde
   const folder = emptyFolder();
   spawnSync('mkfifo', [join(folder, 'index.fles')]);
   await expect(InvertedIndex.open(folder)).rejects.toMatchObject({ code: 'ERR_FILE_KIND' });
+  await expect(InvertedIndex.build(folder, NEW)).rejects.toMatchObject({ code: 'ERR_INDEX_DIRECTORY' });
 });
 
 test('an empty directory and a link to a directory are built in', async () => {
@@ -176,6 +214,34 @@ test('a build that fails or is aborted leaves the old index and nothing beside i
   expect(await idsIn(directory)).toEqual(['old']);
   expect(readdirSync(folder)).toEqual(['index']);
   expect(readdirSync(directory)).toEqual(['index.fles']);
+});
+
+test('a build fails for the reason that came first, not for what the core says of earlier documents', async () => {
+  const folder = emptyFolder();
+  const controller = new AbortController();
+  // A batch is full with the second of two documents of one id, which the core finds while the source goes on.
+  function* broken(end: () => void): Generator<IndexDocument> {
+    for (let i = 0; i < 4096; i++) yield { id: `d${i % 4095}`, vector: { sea: 1 } };
+    end();
+    yield* NEW;
+  }
+  const throwing = broken(() => {
+    throw new Error('the source broke');
+  });
+  await expect(InvertedIndex.build(join(folder, 'index'), throwing)).rejects.toThrow('the source broke');
+  const aborting = broken(() => controller.abort(new Error('enough')));
+  await expect(InvertedIndex.build(join(folder, 'index'), aborting, { signal: controller.signal })).rejects.toThrow(
+    'enough',
+  );
+  await expect(
+    InvertedIndex.build(
+      join(folder, 'index'),
+      broken(() => {}),
+    ),
+  ).rejects.toMatchObject({
+    code: 'ERR_ID_DUPLICATE',
+  });
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 test('a build into a directory without an index that fails leaves no directory, or an empty one as it was', async () => {

@@ -1,5 +1,6 @@
 // Errors, MappedFile and FileWriter: what they promise about bounds and failing disks.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -24,13 +25,10 @@ TEST(Error, CarriesAMessageOfAnyLength) {
 }
 
 TEST(Error, NamesThePathOfAFailedSystemCall) {
-  const std::pair<int, const char*> expected[] = {{ENOENT, "ERR_FILE_NOT_FOUND"},
-                                                  {EACCES, "ERR_FILE_ACCESS"},
-                                                  {EROFS, "ERR_FILE_ACCESS"},
-                                                  {ENOSPC, "ERR_DISK_FULL"},
-                                                  {EDQUOT, "ERR_DISK_FULL"},
-                                                  {EISDIR, "ERR_FILE_KIND"},
-                                                  {EIO, "ERR_FILE_IO"}};
+  const std::pair<int, const char*> expected[] = {{ENOENT, "ERR_FILE_NOT_FOUND"},  {EACCES, "ERR_FILE_ACCESS"},
+                                                  {EROFS, "ERR_FILE_ACCESS"},      {ENOSPC, "ERR_DISK_FULL"},
+                                                  {EDQUOT, "ERR_DISK_FULL"},       {EISDIR, "ERR_FILE_KIND"},
+                                                  {ENAMETOOLONG, "ERR_FILE_NAME"}, {EIO, "ERR_FILE_IO"}};
   for (const auto& [number, code] : expected) {
     std::string message;
     EXPECT_EQ(thrown_code([&, n = number] { fail_system("open", "/some/path", n); }, &message), code);
@@ -124,6 +122,19 @@ TEST(RenameDurably, ReplacesTheOldFile) {
   rename_durably(folder.write("new", {2}), folder / "old");
   EXPECT_EQ(TemporaryFolder::read(folder / "old"), std::vector<uint8_t>{2});
   EXPECT_EQ(thrown_code([&] { rename_durably(folder / "absent", folder / "old"); }), "ERR_FILE_NOT_FOUND");
+}
+
+TEST(RenameDurably, SucceedsWhereTheFolderCannotBeOpened) {
+  const TemporaryFolder folder;
+  const std::string from = folder.write("new", {2}), to = folder / "old";
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string code = thrown_code([&] { rename_durably(from, to); });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(code, "");
+  EXPECT_EQ(TemporaryFolder::read(to), std::vector<uint8_t>{2});
 }
 
 }  // namespace

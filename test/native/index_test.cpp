@@ -17,6 +17,7 @@
 #include "index/builder.h"
 #include "index/search.h"
 #include "index/xxh64.h"
+#include "thrown.h"
 
 namespace fles {
 namespace {
@@ -41,10 +42,11 @@ class IndexTest : public ::testing::Test {
   std::string fresh() { return folder_ + "/" + std::to_string(count_++); }
 
   // Builds rows in batches of `batch` and gives the index's directory.
-  std::string build(const std::vector<Row>& rows, size_t terms, int block_bits, size_t batch = 7) {
+  std::string build(const std::vector<Row>& rows, size_t terms, int block_bits, size_t batch = 7,
+                    size_t max_gathered = kMaxGathered) {
     const std::string work = fresh(), destination = fresh();
     std::filesystem::create_directory(work);
-    IndexBuilder builder(work, block_bits);
+    IndexBuilder builder(work, block_bits, max_gathered);
     std::vector<std::string> lexicon;
     for (size_t t = 0; t < terms; ++t) lexicon.push_back("term" + std::to_string(t));
     builder.add_terms(lexicon);
@@ -184,31 +186,29 @@ TEST_F(IndexTest, NamesAndTermsComeBack) {
   EXPECT_EQ(index.postings(), 3U);
 }
 
-template <class Body>
-std::string code_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return "";
-}
-
 TEST_F(IndexTest, RowsThatDoNotFitAreRefused) {
-  EXPECT_EQ(code_of([&] { build({{"a", {0}, {1}}, {"a", {0}, {1}}}, 1, 4); }), "ERR_ID_DUPLICATE");
-  EXPECT_EQ(code_of([&] { build({{"a", {0, 0}, {1, 1}}}, 1, 4); }), "ERR_TERM_DUPLICATE");
-  EXPECT_EQ(code_of([&] { build({{"a", {1}, {1}}}, 1, 4); }), "ERR_ARGUMENT_VALUE");
+  EXPECT_EQ(thrown_code([&] { build({{"a", {0}, {1}}, {"a", {0}, {1}}}, 1, 4); }), "ERR_ID_DUPLICATE");
+  EXPECT_EQ(thrown_code([&] { build({{"a", {0, 0}, {1, 1}}}, 1, 4); }), "ERR_TERM_DUPLICATE");
+  EXPECT_EQ(thrown_code([&] { build({{"a", {1}, {1}}}, 1, 4); }), "ERR_ARGUMENT_VALUE");
   for (const float bad : {0.0F, -1.0F, std::nanf(""), HUGE_VALF}) {
-    EXPECT_EQ(code_of([&] { build({{"a", {0}, {bad}}}, 1, 4); }), "ERR_WEIGHT_RANGE");
+    EXPECT_EQ(thrown_code([&] { build({{"a", {0}, {bad}}}, 1, 4); }), "ERR_WEIGHT_RANGE");
   }
-  EXPECT_EQ(code_of([&] { build({}, 1, 17); }), "ERR_ARGUMENT_VALUE");
-  EXPECT_EQ(code_of([&] { IndexBuilder builder(folder_ + "/missing"); }), "ERR_FILE_NOT_FOUND");
+  EXPECT_EQ(thrown_code([&] { build({}, 1, 17); }), "ERR_ARGUMENT_VALUE");
+  EXPECT_EQ(thrown_code([&] { IndexBuilder builder(folder_ + "/missing"); }), "ERR_FILE_NOT_FOUND");
   const std::string work = fresh();
   std::filesystem::create_directory(work);
   IndexBuilder builder(work);
-  EXPECT_EQ(code_of([&] { builder.add_terms({"x", "x"}); }), "ERR_TERM_DUPLICATE");
-  EXPECT_EQ(code_of([&] { builder.append({"a"}, {0, 2}, {0}, {1}); }), "ERR_ARGUMENT_LENGTH");
-  EXPECT_EQ(code_of([&] { builder.append({"a", "b"}, {0, 2, 1}, {0}, {1}); }), "ERR_ARGUMENT_VALUE");
+  EXPECT_EQ(thrown_code([&] { builder.add_terms({"x", "x"}); }), "ERR_TERM_DUPLICATE");
+  EXPECT_EQ(thrown_code([&] { builder.append({"a"}, {0, 2}, {0}, {1}); }), "ERR_ARGUMENT_LENGTH");
+  EXPECT_EQ(thrown_code([&] { builder.append({"a", "b"}, {0, 2, 1}, {0}, {1}); }), "ERR_ARGUMENT_VALUE");
+}
+
+TEST_F(IndexTest, AFullIndexSaysWhatToDo) {
+  std::vector<Row> rows(max_documents(0) + 1);
+  for (size_t d = 0; d < rows.size(); ++d) rows[d].name = std::to_string(d);
+  std::string message;
+  EXPECT_EQ(thrown_code([&] { build(rows, 1, 0, rows.size()); }, &message), "ERR_INDEX_FULL");
+  EXPECT_NE(message.find("65535 documents at most; split the collection"), std::string::npos) << message;
 }
 
 TEST_F(IndexTest, CancelledBuildsAndSearchesStop) {
@@ -218,23 +218,28 @@ TEST_F(IndexTest, CancelledBuildsAndSearchesStop) {
   IndexBuilder builder(work);
   builder.add_terms({"x"});
   builder.append({"a"}, {0, 1}, {0}, {1});
-  EXPECT_EQ(code_of([&] { builder.finish(fresh(), true, cancelled); }), "ERR_ABORTED");
+  EXPECT_EQ(thrown_code([&] { builder.finish(fresh(), true, cancelled); }), "ERR_ABORTED");
   const InvertedIndex index(build({{"a", {0}, {1}}}, 1, 4) + "/index.fles");
   const uint32_t term = 0;
   const float weight = 1;
   for (const auto& algorithm : search_algorithms()) {
-    EXPECT_EQ(code_of([&] { search(index, {&term, &weight, 1}, 1, algorithm.name, cancelled); }), "ERR_ABORTED");
+    EXPECT_EQ(thrown_code([&] { search(index, {&term, &weight, 1}, 1, algorithm.name, cancelled); }), "ERR_ABORTED");
   }
 }
 
 TEST_F(IndexTest, QueriesThatDoNotFitAreRefused) {
   const InvertedIndex index(build({{"a", {0}, {1}}}, 2, 4) + "/index.fles");
   const auto code = [&](std::vector<uint32_t> terms, std::vector<float> weights, size_t k, const char* algorithm) {
-    return code_of([&] { search(index, {terms.data(), weights.data(), terms.size()}, k, algorithm, kGoOn); });
+    return thrown_code([&] { search(index, {terms.data(), weights.data(), terms.size()}, k, algorithm, kGoOn); });
   };
   EXPECT_EQ(code({0}, {1}, 1, "exhaustive"), "");
   EXPECT_EQ(code({2}, {1}, 1, "exhaustive"), "ERR_ARGUMENT_VALUE");
   EXPECT_EQ(code({1, 0, 1}, {1, 1, 1}, 1, "exhaustive"), "ERR_TERM_DUPLICATE");
+  const std::vector<uint32_t> twice = {1, 0, 1};
+  const std::vector<float> ones = {1, 1, 1};
+  std::string message;
+  thrown_code([&] { search(index, {twice.data(), ones.data(), 3}, 1, "exhaustive", kGoOn); }, &message);
+  EXPECT_NE(message.find("\"term1\" twice"), std::string::npos) << message;
   EXPECT_EQ(code({0}, {0}, 1, "exhaustive"), "ERR_WEIGHT_RANGE");
   EXPECT_EQ(code({0}, {std::nanf("")}, 1, "exhaustive"), "ERR_WEIGHT_RANGE");
   EXPECT_EQ(code({0}, {1}, 0, "exhaustive"), "ERR_OPTION_RANGE");
@@ -288,7 +293,7 @@ std::string use(const std::string& path, const std::vector<uint8_t>& bytes) {
     std::ofstream out(path, std::ios::binary | std::ios::trunc);
     out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
-  return code_of([&] {
+  return thrown_code([&] {
     const InvertedIndex index(path);
     std::vector<uint32_t> terms;
     std::vector<float> weights;
@@ -304,6 +309,19 @@ std::string use(const std::string& path, const std::vector<uint8_t>& bytes) {
     }
     ASSERT_LE(text, 1000000U);
   });
+}
+
+TEST_F(IndexTest, TheFileDoesNotDependOnHowManyPostingsAreGatheredAtATime) {
+  std::mt19937 random(9);
+  for (const int block_bits : {0, 3, 6, 15}) {
+    const auto rows = random_rows(random, 400, 30, false);
+    const auto expected = read_file(build(rows, 30, block_bits) + "/index.fles");
+    for (const size_t max_gathered : {size_t{1}, size_t{2}, size_t{17}, size_t{100}}) {
+      EXPECT_EQ(read_file(build(rows, 30, block_bits, 7, max_gathered) + "/index.fles"), expected)
+          << "block bits " << block_bits << ", " << max_gathered << " postings";
+    }
+  }
+  EXPECT_EQ(thrown_code([&] { build({{"a", {0}, {1}}, {"b", {1, 1}, {1, 1}}}, 2, 4, 7, 1); }), "ERR_TERM_DUPLICATE");
 }
 
 TEST_F(IndexTest, NoMutatedFileCrashesTheReader) {

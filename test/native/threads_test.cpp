@@ -1,17 +1,23 @@
-// ThreadPool and Executor: who runs what, how often, and what happens to exceptions.
+// ThreadPool and Executor: who runs what, how often, and what happens to exceptions; how many threads there are.
 #include "core/threads.h"
 #include "core/error.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "core/executor.h"
+#include "temporary_folder.h"
+#include "thrown.h"
 
 namespace fles {
 namespace {
@@ -163,6 +169,87 @@ TEST(Executor, DropsAJobAsSoonAsItHasRun) {
   executor.submit([&reached] { reached = true, reached.notify_one(); });
   reached.wait(false);
   EXPECT_EQ(captured.use_count(), 1);
+}
+
+// The quota that a machine with these files grants.
+int quota_with(const std::map<std::string, std::string>& files) {
+  const TemporaryFolder root;
+  for (const auto& [path, content] : files) {
+    std::filesystem::create_directories(std::filesystem::path(root / path).parent_path());
+    root.write(path, {content.begin(), content.end()});
+  }
+  return cgroup_quota(root / ".");
+}
+
+TEST(CgroupQuota, IsTheLeastFromTheCgroupOfTheProcessUpToTheTop) {
+  const std::string own = "proc/self/cgroup", top = "sys/fs/cgroup/";
+  EXPECT_EQ(quota_with({}), 0);
+  EXPECT_EQ(quota_with({{top + "cpu.max", "200000 100000\n"}}), 2) << "seen from inside a container";
+  EXPECT_EQ(quota_with({{own, "0::/\n"}, {top + "cpu.max", "max 100000\n"}}), 0);
+  EXPECT_EQ(quota_with({{own, "0::/a/b\n"}, {top + "a/b/cpu.max", "250000 100000\n"}}), 3) << "rounded up";
+  EXPECT_EQ(
+      quota_with({{own, "0::/a/b\n"}, {top + "a/cpu.max", "50000 100000\n"}, {top + "a/b/cpu.max", "max 100000\n"}}),
+      1);
+  EXPECT_EQ(quota_with({{own, "0::/a/b\n"},
+                        {top + "a/cpu.max", "800000 100000\n"},
+                        {top + "a/b/cpu.max", "400000 100000\n"},
+                        {top + "other/cpu.max", "100000 100000\n"}}),
+            4);
+  EXPECT_EQ(quota_with({{own, "0::/on/the/host\n"}, {top + "cpu.max", "300000 100000\n"}}), 3);
+}
+
+TEST(CgroupQuota, IsReadInTheFirstVersionToo) {
+  const std::string own = "proc/self/cgroup", top = "sys/fs/cgroup/";
+  const auto files = [&](const std::string& folder, const char* quota) -> std::map<std::string, std::string> {
+    return {{own, "9:cpuset:/\n4:cpu,cpuacct:/a/b\n0::/x\n"},
+            {top + folder + "/cpu.cfs_quota_us", quota},
+            {top + folder + "/cpu.cfs_period_us", "100000\n"}};
+  };
+  EXPECT_EQ(quota_with(files("cpu", "150000\n")), 2);
+  EXPECT_EQ(quota_with(files("cpu/a", "150000\n")), 2);
+  EXPECT_EQ(quota_with(files("cpu,cpuacct/a/b", "150000\n")), 2);
+  EXPECT_EQ(quota_with(files("cpu/a/b", "-1\n")), 0);
+  EXPECT_EQ(quota_with(files("cpuset/a", "150000\n")), 0);
+}
+
+// Runs `check` in a process that may start `more` threads and no others, and expects it to return true. A limit on the
+// processes of a user does not hold for root, and counts those of other programs: the process becomes a user of its
+// own.
+void expect_with_threads(unsigned more, bool (*check)()) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become a user of its own";
+  const auto in_child = [&] {
+    const rlimit limit{1 + more, 1 + more};
+    if (::setuid(54'321) != 0 || ::setrlimit(RLIMIT_NPROC, &limit) != 0) std::_Exit(2);
+    std::_Exit(check() ? 0 : 1);
+  };
+  EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
+}
+
+TEST(ThreadPool, GoesOnWithTheThreadsThatCanBeStarted) {
+  expect_with_threads(2, [] {
+    ThreadPool pool(8);
+    return pool.size() == 3 && runs_of(pool, 1000) == std::vector<int>(1000, 1);
+  });
+  expect_with_threads(0, [] {
+    ThreadPool pool(8);
+    return pool.size() == 1 && runs_of(pool, 1000) == std::vector<int>(1000, 1);
+  });
+}
+
+TEST(Executor, GoesOnWithTheThreadsThatCanBeStarted) {
+  expect_with_threads(2, [] {
+    std::atomic<int> done = 0;
+    {
+      Executor executor(8);
+      for (int i = 0; i < 100; ++i) executor.submit([&done] { done.fetch_add(1); });
+    }
+    return done == 100;
+  });
+  expect_with_threads(0, [] {
+    std::string message;
+    return thrown_code([] { Executor executor(8); }, &message) == "ERR_THREAD_START" &&
+           message.starts_with("0 of 8 threads") && message.find("FLES_NUM_THREADS") != std::string::npos;
+  });
 }
 
 }  // namespace

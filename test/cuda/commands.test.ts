@@ -16,8 +16,9 @@ test('fles train on cuda comes to the weights of the CPU', async () => {
     'batch.negatives': 1,
     'text.queryLength': 16,
     'text.documentLength': 16,
-    'evaluate.data': dev,
-    'evaluate.split': 'dev',
+    'clfr.target': 50,
+    'evaluation.data': dev,
+    'evaluation.split': 'dev',
   };
   const train = async (device: string) => {
     const output = join(folder, device);
@@ -60,8 +61,10 @@ test('fles encode and fles eval on cuda come to what the CPU does', async () => 
     const args = ['--data', library, '--systems', `tiny=${tinyModel}`, '--output', output, '--device', device];
     const { code, stderr } = await fles(['eval', ...args]);
     expect(code, stderr).toBe(0);
-    return readFile(join(output, 'report.md'), 'utf8');
+    const { rows } = JSON.parse(await readFile(join(output, 'report.json'), 'utf8'));
+    return rows[0].metrics as Record<string, number>;
   };
-  const table = (report: string) => report.split('\n').filter((line) => line.startsWith('|'));
-  expect(table(await evaluate('cuda')).length).toBe(table(await evaluate('cpu')).length);
+  const [metrics, onCuda] = [await evaluate('cpu'), await evaluate('cuda')];
+  expect(Object.keys(metrics)).toContain('ndcg_cut_10');
+  for (const [name, value] of Object.entries(metrics)) expect(onCuda[name], name).toBeCloseTo(value, 2);
 });

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'scripts/cuda/count.mjs',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two workers: the native core already uses every core by itself.

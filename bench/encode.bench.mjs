@@ -5,9 +5,9 @@
 // Sections: fixed (BERT-base size, lengths 32, 128, 256), documents (NFCorpus as it is, needs FLES_DATA), query (one short
 // query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector).
 // Rivals are optional: onnxruntime-node (float32, and int8 by its dynamic quantisation) where FLES_BENCH_NODE_MODULES names a
-// folder that has it in node_modules, and transformers.js where that folder has it; PyTorch and OpenVINO where
-// FLES_BENCH_PYTHON names a Python that has torch, transformers, onnx, onnxruntime and openvino (it also exports the ONNX
-// files). Weights of BERT-base are random, which does not change the arithmetic. A rival is compared with this package at
+// folder that has it in node_modules, and transformers.js where that folder has it; PyTorch (float32 and bfloat16) and
+// OpenVINO (float32, bfloat16 where the processor has it, and onnxruntime's int8 graph) where FLES_BENCH_PYTHON names a
+// Python that has torch, transformers, onnx, onnxruntime and openvino (it also exports the ONNX files). Weights of BERT-base are random, which does not change the arithmetic. A rival is compared with this package at
 // the same precision.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,11 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     large: { type: 'boolean', default: false },
-    rivals: { type: 'string', default: 'bfloat16,int8,onnxruntime,onnxruntime-int8,transformersjs,openvino,torch' },
+    rivals: {
+      type: 'string',
+      default:
+        'bfloat16,int8,onnxruntime,onnxruntime-int8,transformersjs,openvino,openvino-bfloat16,openvino-int8,torch,torch-bfloat16',
+    },
     only: { type: 'string', default: 'fixed,documents,query,memory,load' },
   },
 });
@@ -73,7 +77,7 @@ const roster = {
   int8: node('int8', script('fles.mjs'), model, 'int8'),
 };
 /** Which of our own a contender is held against: the one of its precision; ours of less precision against float32. */
-const counterpart = (name) => (name === 'onnxruntime-int8' ? 'int8' : name === 'fles' ? undefined : 'fles');
+const counterpart = (name) => (name === 'fles' ? undefined : (/-(bfloat16|int8)$/.exec(name)?.[1] ?? 'fles'));
 if (nodeModules && existsSync(onnx)) {
   const args = [String(threads), nodeModules];
   roster.onnxruntime = node('onnxruntime', script('onnxruntime.mjs'), onnx, ...args);
@@ -85,9 +89,19 @@ if (nodeModules && existsSync(onnx)) {
   }
 }
 if (python) {
-  const args = (kind, file) => [script('torch_openvino.py'), kind, file, String(threads)];
-  if (existsSync(onnx)) roster.openvino = () => new Contender('openvino', python, args('openvino', onnx));
-  roster.torch = () => new Contender('torch', python, args('torch', model));
+  const rival = (name, kind, file, dtype = 'float32') => {
+    roster[name] = () => new Contender(name, python, [script('torch_openvino.py'), kind, file, String(threads), dtype]);
+  };
+  if (existsSync(onnx)) {
+    rival('openvino', 'openvino', onnx);
+    // OpenVINO has bfloat16 where the processor has instructions for it; PyTorch everywhere.
+    if (native.platform().cpuLevels.some((level) => level.includes('bf16'))) {
+      rival('openvino-bfloat16', 'openvino', onnx, 'bfloat16');
+    }
+  }
+  if (existsSync(onnxInt8)) rival('openvino-int8', 'openvino', onnxInt8);
+  rival('torch', 'torch', model);
+  rival('torch-bfloat16', 'torch', model, 'bfloat16');
 }
 
 for (const name of Object.keys(roster)) {

@@ -27,13 +27,15 @@ const cases = [
     op.linear(T, 3072, 768, { activation: 'gelu' }),
     op.linear(T, 768, 3072),
   ]),
-  ...[576, 4608].flatMap((T) =>
-    ['d_in', 'd_weight'].flatMap((only) =>
-      [
-        [3072, 768],
-        [768, 3072],
-        [768, 768],
-      ].map(([N, K]) => op.linearBackward(T, N, K, { only })),
+  ...['float32', 'bfloat16'].flatMap((type) =>
+    [576, 4608].flatMap((T) =>
+      ['d_in', 'd_weight'].flatMap((only) =>
+        [
+          [3072, 768],
+          [768, 3072],
+          [768, 768],
+        ].map(([N, K]) => op.linearBackward(T, N, K, { only, type })),
+      ),
     ),
   ),
   ...[op.attention(1, 8), ...[32, 64, 128, 256].map((L) => op.attention(8, L))],

@@ -24,7 +24,7 @@ const spread = ({ median, low, high }, digits = 2) =>
 function comparison(rows, title) {
   const own = ['bfloat16', 'int8'].filter((name) => name in rows[0].contenders);
   const rivals = Object.keys(rows[0].contenders).filter((name) => name !== 'fles' && !own.includes(name));
-  const faster = (name) => (name.endsWith('int8') ? 'fles int8 is x faster' : 'fles is x faster');
+  const faster = (name) => `fles${/-(bfloat16|int8)$/.exec(name)?.[0].replace('-', ' ') ?? ''} is x faster`;
   const header = [
     title,
     'fles, texts/s',

@@ -60,8 +60,8 @@ void release_packed(void* self, PackedMatrix* matrix) {
 }
 
 struct Instance {
-  std::unique_ptr<Device> device;
-  std::string description;
+  explicit Instance(int index) : device(index) {}
+  Device device;
   Backend table{};
 };
 
@@ -87,11 +87,20 @@ cudaDeviceProp properties_of(int index) {
   return properties;
 }
 
-// What the device must be to run the kernels, and what they need beside it.
-void require_usable(int index) {
+int count_devices() {
+  require_device(0);
+  int devices = 0;
+  check(cudaGetDeviceCount(&devices), "counting devices");
+  return devices;
+}
+
+bool runs_kernels(const cudaDeviceProp& properties) { return properties.major >= 8; }
+
+// What the device must be to run the kernels, and what they need beside it. Returns what it is.
+cudaDeviceProp require_usable(int index) {
   require_device(index);
   const cudaDeviceProp properties = properties_of(index);
-  if (properties.major < 8) {
+  if (!runs_kernels(properties)) {
     fail("ERR_DEVICE_UNAVAILABLE",
          "CUDA device %d, %s, has the compute capability %d.%d, expected 8.0 or more (A100, H100 and later); "
          "use another one, or device cpu",
@@ -99,56 +108,59 @@ void require_usable(int index) {
   }
   const char* reason = nullptr;
   if (cublas::library(&reason) == nullptr) fail("ERR_DEVICE_UNAVAILABLE", "%s", reason);
+  return properties;
+}
+
+int first_usable() {
+  const int devices = count_devices();
+  int first = 0;
+  while (first < devices && !runs_kernels(properties_of(first))) ++first;
+  if (first == devices) first = 0;  // and say why it is not
+  require_usable(first);
+  return first;
 }
 
 const Backend* open(int index) {
   static std::mutex lock;
-  static auto* instances = new std::map<int, Instance>;  // never destroyed: encoders may outlive statics
+  // Never destroyed: encoders may outlive statics.
+  static auto* instances = new std::map<int, std::unique_ptr<Instance>>;
   const std::scoped_lock held(lock);
   const auto known = instances->find(index);
-  if (known != instances->end()) return &known->second.table;
-  require_usable(index);
-  auto device = std::make_unique<Device>(index);
-  Instance& instance = (*instances)[index];
-  instance.device = std::move(device);
-  instance.table = Backend{.name = "cuda",
-                           .fingerprint = table_fingerprint(),
-                           .self = instance.device.get(),
-                           .allocate = allocate,
-                           .release = release,
-                           .upload = upload,
-                           .download = download,
-                           .clear = clear,
-                           .create_mark = create_mark,
-                           .set_mark = set_mark,
-                           .download_at = download_at,
-                           .release_mark = release_mark,
-                           .create_packed = create_packed,
-                           .pack_rows = pack_rows,
-                           .release_packed = release_packed,
-                           .rows_at_once = kRowsAtOnce,
-                           .memory = properties_of(index).totalGlobalMem,
-                           .queues = true,
-                           .screens = false
+  if (known != instances->end()) return &known->second->table;
+  const cudaDeviceProp properties = require_usable(index);
+  auto instance = std::make_unique<Instance>(index);
+  instance->table = Backend{.name = "cuda",
+                            .fingerprint = table_fingerprint(),
+                            .self = &instance->device,
+                            .allocate = allocate,
+                            .release = release,
+                            .upload = upload,
+                            .download = download,
+                            .clear = clear,
+                            .create_mark = create_mark,
+                            .set_mark = set_mark,
+                            .download_at = download_at,
+                            .release_mark = release_mark,
+                            .create_packed = create_packed,
+                            .pack_rows = pack_rows,
+                            .release_packed = release_packed,
+                            .rows_at_once = kRowsAtOnce,
+                            .memory = properties.totalGlobalMem,
+                            .queues = true,
+                            .screens = false
 #define FLES_OP(op, Arguments) , .op = op
 #include "ops/ops.def"
 #undef FLES_OP
   };
-  return &instance.table;
-}
-
-int count_devices() {
-  require_usable(0);
-  int devices = 0;
-  check(cudaGetDeviceCount(&devices), "counting devices");
-  return devices;
+  return &instances->emplace(index, std::move(instance)).first->second->table;
 }
 
 std::string describe(int index) {
   require_device(index);
   const cudaDeviceProp properties = properties_of(index);
   return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
-         std::to_string(properties.minor) + ", " + std::to_string(properties.totalGlobalMem >> 20) + " MiB";
+         std::to_string(properties.minor) + ", " + std::to_string(properties.totalGlobalMem >> 20) + " MiB" +
+         (runs_kernels(properties) ? "" : ", too old");
 }
 
 }  // namespace
@@ -160,7 +172,8 @@ extern "C" __attribute__((visibility("default"))) const fles::CudaLibrary* fles_
 #else
   constexpr bool kEmulated = false;
 #endif
-  static const fles::CudaLibrary library{fles::table_fingerprint(), kEmulated, fles::cuda::count_devices,
-                                         fles::cuda::describe, fles::cuda::open};
+  static const fles::CudaLibrary library{fles::table_fingerprint(), kEmulated,
+                                         fles::cuda::count_devices, fles::cuda::first_usable,
+                                         fles::cuda::describe,      fles::cuda::open};
   return &library;
 }

@@ -52,20 +52,36 @@ void check(cudaError_t error, const char* what) {
        what, cudaGetErrorName(error), cudaGetErrorString(error));
 }
 
+int destroy_blas(cublas::Handle handle) { return blas().destroy(handle); }
+
+Device::Stream Device::make_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+  return Stream(stream);
+}
+
+Device::Pinned Device::make_pinned(size_t bytes) {
+  char* memory = nullptr;
+  check(cudaMallocHost(reinterpret_cast<void**>(&memory), bytes), "allocating pinned memory");
+  return Pinned(memory);
+}
+
 Device::Device(int index) : index_(index), tf32_(tf32_wanted()) {
   make_current();
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
-  check_blas(blas().create(&blas_), "starting cuBLAS");
-  check_blas(blas().set_stream(blas_, stream_), "starting cuBLAS");
+  stream_ = make_stream();
+  cublas::Handle handle = nullptr;
+  check_blas(blas().create(&handle), "starting cuBLAS");
+  blas_.reset(handle);
+  check_blas(blas().set_stream(handle, stream()), "starting cuBLAS");
   // A workspace of our own: cuBLAS allocates none during a step, and its results are the same from run to run.
-  workspace_ = allocate(kWorkspace);
-  check_blas(blas().set_workspace(blas_, workspace_, kWorkspace), "starting cuBLAS");
-  check(cudaStreamCreateWithFlags(&downloads_, cudaStreamNonBlocking), "creating a stream");
-  check(cudaMallocHost(reinterpret_cast<void**>(&staging_), kPieces * kPiece), "allocating pinned memory");
-  check(cudaMallocHost(reinterpret_cast<void**>(&landing_), 2 * kHalf), "allocating pinned memory");
-  for (cudaEvent_t& event : copied_) event = create_event();
-  for (cudaEvent_t& event : arrived_) event = create_event();
-  end_ = create_event();
+  workspace_.reset(static_cast<char*>(allocate(kWorkspace)));
+  check_blas(blas().set_workspace(handle, workspace_.get(), kWorkspace), "starting cuBLAS");
+  downloads_ = make_stream();
+  staging_ = make_pinned(kPieces * kPiece);
+  landing_ = make_pinned(2 * kHalf);
+  for (Event& event : copied_) event.reset(create_event());
+  for (Event& event : arrived_) event.reset(create_event());
+  end_.reset(create_event());
 }
 
 void Device::make_current() const { check(cudaSetDevice(index_), "choosing a device"); }
@@ -89,7 +105,7 @@ cudaEvent_t Device::create_event() const {
 void Device::record(cudaEvent_t event) {
   const std::scoped_lock held(one_op_);
   make_current();
-  check(cudaEventRecord(event, stream_), "recording an event");
+  check(cudaEventRecord(event, stream()), "recording an event");
 }
 
 void Device::release_event(cudaEvent_t event) {
@@ -125,37 +141,37 @@ void Device::upload(void* to, const void* from_host, size_t bytes) {
   const char* from = static_cast<const char*>(from_host);
   for (size_t first = 0; first < bytes; first += kPiece) {
     const size_t part = std::min(kPiece, bytes - first);
-    check(cudaEventSynchronize(copied_[piece_]), "uploading");
-    char* room = staging_ + static_cast<size_t>(piece_) * kPiece;
+    check(cudaEventSynchronize(copied_[piece_].get()), "uploading");
+    char* room = staging_.get() + static_cast<size_t>(piece_) * kPiece;
     std::memcpy(room, from + first, part);
-    check(cudaMemcpyAsync(static_cast<char*>(to) + first, room, part, cudaMemcpyHostToDevice, stream_), "uploading");
-    check(cudaEventRecord(copied_[piece_], stream_), "uploading");
+    check(cudaMemcpyAsync(static_cast<char*>(to) + first, room, part, cudaMemcpyHostToDevice, stream()), "uploading");
+    check(cudaEventRecord(copied_[piece_].get(), stream()), "uploading");
     piece_ = (piece_ + 1) % kPieces;
   }
 }
 
 void Device::download(void* to_host, const void* from, size_t bytes) {
-  record(end_);  // another thread may record it again, which makes this one wait for more
-  download_after(end_, to_host, from, bytes);
+  record(end_.get());  // another thread may record it again, which makes this one wait for more
+  download_after(end_.get(), to_host, from, bytes);
 }
 
 void Device::download_after(cudaEvent_t event, void* to_host, const void* from, size_t bytes) {
   const std::scoped_lock held(one_download_);
   make_current();
-  check(cudaStreamWaitEvent(downloads_, event, 0), "downloading");
+  check(cudaStreamWaitEvent(downloads_.get(), event, 0), "downloading");
   const size_t parts = (bytes + kHalf - 1) / kHalf;
   const auto size_of = [&](size_t part) { return std::min(kHalf, bytes - part * kHalf); };
-  const auto room_of = [&](size_t part) { return landing_ + part % 2 * kHalf; };
+  const auto room_of = [&](size_t part) { return landing_.get() + part % 2 * kHalf; };
   for (size_t part = 0; part <= parts; ++part) {
     if (part < parts) {
       check(cudaMemcpyAsync(room_of(part), static_cast<const char*>(from) + part * kHalf, size_of(part),
-                            cudaMemcpyDeviceToHost, downloads_),
+                            cudaMemcpyDeviceToHost, downloads_.get()),
             "downloading");
-      check(cudaEventRecord(arrived_[part % 2], downloads_), "downloading");
+      check(cudaEventRecord(arrived_[part % 2].get(), downloads_.get()), "downloading");
     }
     if (part == 0) continue;
     const size_t last = part - 1;
-    check(cudaEventSynchronize(arrived_[last % 2]), "downloading");
+    check(cudaEventSynchronize(arrived_[last % 2].get()), "downloading");
     std::memcpy(static_cast<char*>(to_host) + last * kHalf, room_of(last), size_of(last));
   }
 }
@@ -163,7 +179,7 @@ void Device::download_after(cudaEvent_t event, void* to_host, const void* from, 
 void Device::clear(void* memory, size_t bytes) {
   const std::scoped_lock held(one_op_);
   make_current();
-  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream_), "clearing");
+  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing");
 }
 
 void Device::multiply(const Product& p) {
@@ -176,8 +192,8 @@ void Device::multiply(const Product& p) {
   const bool tf32 = p.a_type == cublas::kFloat32 && tf32_ && !p.exact;
   // cuBLAS is column-major, where the same memory is the transposed matrix: C' = op(B)' op(A)'.
   const auto operation = [](bool transposed) { return transposed ? cublas::kTransposed : cublas::kPlain; };
-  check_blas(blas().gemm(blas_, operation(p.transpose_b), operation(p.transpose_a), p.n, p.m, p.k, alpha, p.b, p.b_type,
-                         p.ldb, p.a, p.a_type, p.lda, beta, p.c, p.c_type, p.ldc,
+  check_blas(blas().gemm(blas_.get(), operation(p.transpose_b), operation(p.transpose_a), p.n, p.m, p.k, alpha, p.b,
+                         p.b_type, p.ldb, p.a, p.a_type, p.lda, beta, p.c, p.c_type, p.ldc,
                          whole  ? cublas::kCompute32I
                          : tf32 ? cublas::kComputeTf32
                                 : cublas::kCompute32F,
@@ -242,19 +258,10 @@ const void* Device::kept(const char* name, const void* values, size_t bytes) {
 
 Device::~Device() {
   (void)cudaSetDevice(index_);
-  (void)cudaStreamSynchronize(stream_);
+  (void)cudaStreamSynchronize(stream());
+  (void)cudaStreamSynchronize(downloads_.get());
   for (const Chunk& chunk : chunks_) release(chunk.memory);
   for (const auto& [name, kept] : kept_) release(kept.memory);
-  if (blas_ != nullptr) (void)blas().destroy(blas_);
-  if (workspace_ != nullptr) release(workspace_);
-  (void)cudaStreamSynchronize(downloads_);
-  (void)cudaFreeHost(staging_);
-  (void)cudaFreeHost(landing_);
-  for (cudaEvent_t event : copied_) (void)cudaEventDestroy(event);
-  for (cudaEvent_t event : arrived_) (void)cudaEventDestroy(event);
-  (void)cudaEventDestroy(end_);
-  (void)cudaStreamDestroy(downloads_);
-  (void)cudaStreamDestroy(stream_);
 }
 
 }  // namespace fles::cuda

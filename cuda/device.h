@@ -3,6 +3,7 @@
 #pragma once
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -22,6 +23,18 @@ constexpr int blocks_of(int64_t count, int size) { return static_cast<int>((coun
 // ERR_CUDA: what was done, CUDA's name and message; ERR_OUT_OF_MEMORY for cudaErrorMemoryAllocation.
 void check(cudaError_t error, const char* what);
 
+// What CUDA gives, given back when its owner ends or is not made to its end.
+template <auto kDestroy>
+struct Destroy {
+  template <class T>
+  void operator()(T* handle) const {
+    (void)kDestroy(handle);
+  }
+};
+template <class Handle, auto kDestroy>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Destroy<kDestroy>>;
+int destroy_blas(cublas::Handle handle);
+
 class Device {
  public:
   explicit Device(int index);
@@ -30,7 +43,7 @@ class Device {
   Device& operator=(const Device&) = delete;
 
   int index() const { return index_; }
-  cudaStream_t stream() const { return stream_; }
+  cudaStream_t stream() const { return stream_.get(); }
   bool tf32() const { return tf32_; }  // whether float32 products may round their operands to TF32
   void make_current() const;           // of the calling thread
   // ERR_DEVICE_LIMIT where a block cannot have so much shared memory.
@@ -74,9 +87,14 @@ class Device {
 
   int index_;
   bool tf32_;
-  cudaStream_t stream_ = nullptr;
-  cublas::Handle blas_ = nullptr;
-  void* workspace_ = nullptr;
+  using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
+  using Event = Owned<cudaEvent_t, cudaEventDestroy>;
+  using Pinned = Owned<char*, cudaFreeHost>;
+  static Stream make_stream();
+  static Pinned make_pinned(size_t bytes);
+  Stream stream_;
+  Owned<char*, cudaFree> workspace_;  // of cuBLAS
+  Owned<cublas::Handle, destroy_blas> blas_;
   std::recursive_mutex one_op_;
   int depth_ = 0;  // of ops that call others
 
@@ -91,17 +109,17 @@ class Device {
   // few, so that the next one can be queued while it is computed.
   static constexpr size_t kPiece = size_t{512} << 10;
   static constexpr int kPieces = 16;
-  char* staging_ = nullptr;
-  cudaEvent_t copied_[kPieces] = {};
+  Pinned staging_;
+  Event copied_[kPieces];
   int piece_ = 0;
 
   // Downloads go through two halves of it: one arrives while the other is taken out.
   static constexpr size_t kHalf = size_t{4} << 20;
   std::mutex one_download_;
-  cudaStream_t downloads_ = nullptr;
-  char* landing_ = nullptr;
-  cudaEvent_t arrived_[2] = {};
-  cudaEvent_t end_ = nullptr;  // of what was queued when a download that waits for all of it was asked for
+  Stream downloads_;
+  Pinned landing_;
+  Event arrived_[2];
+  Event end_;  // of what was queued when a download that waits for all of it was asked for
 
   // Values that one op after the other asks for, by name.
   struct Kept {
@@ -146,7 +164,7 @@ class Op {
                                  static_cast<int>(shared)),
             name_);
     }
-    check(gpu::launch(kernel, grid, block, shared, device_.stream_, std::forward<A>(args)...), name_);
+    check(gpu::launch(kernel, grid, block, shared, device_.stream(), std::forward<A>(args)...), name_);
   }
 
   // 256-byte aligned; contents undefined.

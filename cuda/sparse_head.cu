@@ -199,7 +199,7 @@ void sparse_head(void* self, const SparseHeadForward& a) {
   check(a);
   const Op op(self, "sparse_head");
   if (a.candidates != nullptr) {
-    const int32_t all = a.B * a.V;
+    const auto all = static_cast<int32_t>(std::min<int64_t>(int64_t{a.B} * a.V, INT32_MAX));
     op.device().upload(a.candidates, &all, sizeof all);
   }
   if (a.B == 0 || a.V == 0) return;

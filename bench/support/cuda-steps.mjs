@@ -208,6 +208,7 @@ export function encodeBatch({ model = BERT_BASE, lengths, type, keptTerms }) {
   }
   run('linear', { T, N: C, K: C, type, activation: true });
   run('layernorm', { T, C });
+  for (let i = 0; i < 2; ++i) run('square_sum', { count: T * C }); // before the head and after
   run('sparse_head', { ...batch, C, V, type, argmax: false });
   run('topk_threshold', { B, V, k: V, keptTerms });
   for (let i = 0; i < 3; ++i) run('download', {}); // offsets, terms and weights of the rows

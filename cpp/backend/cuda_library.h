@@ -11,7 +11,8 @@ namespace fles {
 struct CudaLibrary {
   uint64_t fingerprint;                 // table_fingerprint(): compare it before calling anything
   bool emulated;                        // kernels run on the CPU
-  int (*count_devices)();               // at least 1; ERR_DEVICE_UNAVAILABLE
+  int (*count_devices)();               // usable or not, at least 1; ERR_DEVICE_UNAVAILABLE
+  int (*first_usable)();                // ERR_DEVICE_UNAVAILABLE with the reason
   std::string (*describe)(int device);  // its name, compute capability and memory
   const Backend* (*open)(int device);   // the same table every time
 };

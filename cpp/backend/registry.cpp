@@ -51,9 +51,8 @@ const Opened& cuda_library() {
   return *opened;
 }
 
-// The device of "cuda" or "cuda:N"; -1 for other names.
+// The device of "cuda:N"; -1 for other names.
 int cuda_index(const std::string& device) {
-  if (device == "cuda") return 0;
   if (device.rfind("cuda:", 0) != 0 || device.size() < 6 || device.size() > 8) return -1;
   int index = 0;
   for (const char digit : device.substr(5)) {
@@ -67,6 +66,7 @@ BackendStatus cuda_status() {
   const Opened& opened = cuda_library();
   if (opened.library == nullptr) return {"cuda", false, opened.reason, ""};
   try {
+    (void)opened.library->first_usable();
     const int devices = opened.library->count_devices();
     std::string description;
     for (int i = 0; i < devices; ++i) description += (i == 0 ? "" : "; ") + opened.library->describe(i);
@@ -83,15 +83,17 @@ const Backend& backend_for(const std::string& device) {
   if (device == "auto") {
     // Not one that is emulated: it is for tests, and slow.
     const bool real = cuda_library().library != nullptr && !cuda_library().library->emulated;
-    return real && cuda_status().available ? *cuda_library().library->open(0) : cpu::backend();
+    return real && cuda_status().available ? backend_for("cuda") : cpu::backend();
   }
+  const bool first = device == "cuda";
   const int index = cuda_index(device);
-  if (index < 0) fail("ERR_OPTION_VALUE", "device is \"%s\", expected auto | cpu | cuda | cuda:N", device.c_str());
+  if (index < 0 && !first)
+    fail("ERR_OPTION_VALUE", "device is \"%s\", expected auto | cpu | cuda | cuda:N", device.c_str());
   const Opened& opened = cuda_library();
   if (opened.library == nullptr) {
     fail("ERR_DEVICE_UNAVAILABLE", "device is \"%s\": %s", device.c_str(), opened.reason.c_str());
   }
-  return *opened.library->open(index);
+  return *opened.library->open(first ? opened.library->first_usable() : index);
 }
 
 std::vector<BackendStatus> backend_statuses() { return {{"cpu", true, "", ""}, cuda_status()}; }

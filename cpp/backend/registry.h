@@ -7,7 +7,8 @@
 
 namespace fles {
 
-// "auto" | "cpu" | "cuda" | "cuda:N". "auto" is the first CUDA device where there is one, else the CPU.
+// "auto" | "cpu" | "cuda" | "cuda:N". "cuda" is the first device that can be used, "auto" too where there is one, else
+// the CPU.
 // ERR_DEVICE_UNAVAILABLE with the reason.
 const Backend& backend_for(const std::string& device);
 

@@ -149,7 +149,7 @@ int64_t screened(State& state, const SparseHeadForward& a) {
     const size_t begin = terms.size();
     float* bounds = a.pooled + int64_t{b} * a.V;
     for (int v = 0; v < a.V; ++v) {
-      if (!(bounds[v] <= a.cut)) terms.push_back(v);  // NaN too: the exact path shows it
+      if (!(bounds[v] <= a.cut)) terms.push_back(v);  // NaN too: as without a screen, other rows decide
       bounds[v] = -std::numeric_limits<float>::infinity();
       if (a.argmax != nullptr) a.argmax[int64_t{b} * a.V + v] = -1;
     }

@@ -1,5 +1,6 @@
 #include "model/encoder.h"
 
+#include <bit>
 #include <cmath>
 
 #include "core/error.h"
@@ -12,6 +13,17 @@ float lowest_logit(const SparseOptions& options) {
   double logit = std::expm1(static_cast<double>(options.threshold));
   if (options.pooling == SparsePooling::kLog1pLog1p) logit = std::expm1(logit);
   return static_cast<float>(logit * (1 - 1e-6));
+}
+
+// A maximum passes NaN over, so that a text of nothing else would have an empty vector: nobody would see it.
+void require_finite(int B, const std::vector<float>& values) {
+  for (const float value : values) {
+    if (std::isfinite(value)) continue;
+    fail("ERR_VECTOR_NOT_FINITE",
+         "the network came to %g in a batch of %d texts, expected finite numbers: its weights are damaged or too "
+         "large; use another checkpoint",
+         static_cast<double>(value), B);
+  }
 }
 
 }  // namespace
@@ -125,31 +137,37 @@ std::function<SparseRows()> Encoder::start_sparse(const RaggedBatch& batch, cons
                                   C, p.config.activation});
   backend_.layernorm(backend_.self, {transformed, p.head_norm.gamma.data(), p.head_norm.beta.data(), transformed, T, C,
                                      p.config.layer_norm_eps});
+  // Before the offsets, so that they come together. Of both, since int8 makes numbers of NaN.
+  float* squares = results->offsets.reserve(backend_, static_cast<size_t>(B) + 3);
+  backend_.square_sum(backend_.self, {hidden, squares, T * C});
+  backend_.square_sum(backend_.self, {transformed, squares + 1, T * C});
   throw_if_cancelled(cancelled);
   const float* pooled = pool(batch, options, transformed);
   throw_if_cancelled(cancelled);
 
   const int k = options.top_k > 0 && options.top_k < V ? options.top_k : V;
   const size_t kept = static_cast<size_t>(B) * k;
-  auto* offsets = reinterpret_cast<int32_t*>(results->offsets.reserve(backend_, static_cast<size_t>(B) + 1));
+  auto* offsets = reinterpret_cast<int32_t*>(squares + 2);
   auto* terms = reinterpret_cast<int32_t*>(results->terms.reserve(backend_, kept));
   float* weights = results->weights.reserve(backend_, kept);
   backend_.topk_threshold(backend_.self, {pooled, drop(options), offsets, terms, weights, B, V, k, options.threshold,
                                           activation_of(options.pooling)});
   backend_.set_mark(backend_.self, results->complete.get());
 
-  return [this, results = std::move(results), offsets, terms, weights, B]() mutable {
+  return [this, results = std::move(results), squares, terms, weights, B]() mutable {
     const std::shared_ptr<Results> own = std::move(results);  // given back at the end of this call
     const auto download = [&](void* to, const void* from, size_t count) {
       backend_.download_at(backend_.self, own->complete.get(), to, from, count * sizeof(float));
     };
-    std::vector<int32_t> ends(static_cast<size_t>(B) + 1);
-    download(ends.data(), offsets, ends.size());
-    SparseRows rows{.offsets = {ends.begin(), ends.end()},
+    std::vector<int32_t> ends(static_cast<size_t>(B) + 3);  // two sums of squares, then the offsets
+    download(ends.data(), squares, ends.size());
+    require_finite(B, {std::bit_cast<float>(ends[0]), std::bit_cast<float>(ends[1])});
+    SparseRows rows{.offsets = {ends.begin() + 2, ends.end()},
                     .terms = std::vector<int32_t>(ends.back()),
                     .weights = std::vector<float>(ends.back())};
     download(rows.terms.data(), terms, rows.terms.size());
     download(rows.weights.data(), weights, rows.weights.size());
+    require_finite(B, rows.weights);
     return rows;
   };
 }
@@ -173,10 +191,11 @@ std::function<std::vector<float>()> Encoder::start_dense(const RaggedBatch& batc
                                       options.normalize ? 1 : 0, options.pooling});
   backend_.set_mark(backend_.self, results->complete.get());
 
-  return [this, results = std::move(results), vectors, values]() mutable {
+  return [this, results = std::move(results), vectors, values, B = batch.B]() mutable {
     const std::shared_ptr<Results> own = std::move(results);
     std::vector<float> out(values);
     backend_.download_at(backend_.self, own->complete.get(), out.data(), vectors, values * sizeof(float));
+    require_finite(B, out);
     return out;
   };
 }

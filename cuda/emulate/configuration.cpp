@@ -31,14 +31,33 @@ bool parse(const std::string& text, uint64_t& number) {
   return true;
 }
 
+bool within(const std::string& text, int64_t least, int64_t most, int64_t& number) {
+  uint64_t given;
+  if (!parse(text, given) || static_cast<int64_t>(given) < least || static_cast<int64_t>(given) > most) return false;
+  number = static_cast<int64_t>(given);
+  return true;
+}
+
 void read_number(const char* name, int64_t least, int64_t most, int64_t& number) {
   const std::string value = variable(name);
+  if (value.empty() || within(value, least, most, number)) return;
+  refuse(name, value, "a number in " + std::to_string(least) + ".." + std::to_string(most));
+}
+
+// Numbers with commas between them.
+void read_numbers(const char* name, int64_t least, int64_t most, std::vector<int>& numbers) {
+  const std::string value = variable(name);
   if (value.empty()) return;
-  uint64_t given;
-  if (!parse(value, given) || static_cast<int64_t>(given) < least || static_cast<int64_t>(given) > most) {
-    refuse(name, value, "a number in " + std::to_string(least) + ".." + std::to_string(most));
+  numbers.clear();
+  for (size_t begin = 0, end; begin <= value.size(); begin = end + 1) {
+    end = std::min(value.find(',', begin), value.size());
+    int64_t number;
+    if (!within(value.substr(begin, end - begin), least, most, number)) {
+      refuse(name, value,
+             "numbers in " + std::to_string(least) + ".." + std::to_string(most) + ", with commas between");
+    }
+    numbers.push_back(static_cast<int>(number));
   }
-  number = static_cast<int64_t>(given);
 }
 
 // `choice[:seed]`; the choice.
@@ -72,12 +91,11 @@ Configuration read() {
   if (!streams.empty() && streams != "lazy" && streams != "eager") refuse("FLES_EMULATE_STREAMS", streams, kStreams);
 
   read_number("FLES_EMULATE_FAIL_ALLOCATION", 0, INT64_MAX, made.fail_allocation);
+  read_number("FLES_EMULATE_FAIL_PINNED", 0, INT64_MAX, made.fail_pinned);
   int64_t devices = 1, abort = 0;
   read_number("FLES_EMULATE_DEVICES", 0, 16, devices);
   made.devices = static_cast<int>(devices);
-  int64_t capability = made.capability;
-  read_number("FLES_EMULATE_CAPABILITY", 50, 120, capability);
-  made.capability = static_cast<int>(capability);
+  read_numbers("FLES_EMULATE_CAPABILITY", 50, 120, made.capabilities);
   read_number("FLES_EMULATE_ABORT", 0, 1, abort);
   made.abort = abort != 0;
   made.log = variable("FLES_EMULATE_LOG");

@@ -1,7 +1,9 @@
 // The environment variables of cuda.h, read once.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace emulate {
 
@@ -13,15 +15,21 @@ struct Configuration {
   uint64_t seed = 1;
   bool lazy_streams = false;
   uint64_t stream_seed = 1;
-  int64_t fail_allocation = 0;  // 0: none
+  int64_t fail_allocation = 0, fail_pinned = 0;  // 0: none
   int devices = 1;
-  int capability = 80;  // 10 times the compute capability
+  std::vector<int> capabilities{80};  // 10 times the compute capability of each device; the last is that of all others
   bool abort = false;
   std::string log;  // path of a file; empty: none
 };
 
 // Ends the process if a variable has no meaning.
 const Configuration& configuration();
+
+// 10 times the compute capability.
+inline int capability_of(int device) {
+  const std::vector<int>& all = configuration().capabilities;
+  return all[std::min(static_cast<size_t>(device), all.size() - 1)];
+}
 
 class Random {
  public:

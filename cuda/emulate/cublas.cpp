@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "emulate/errors.h"
+#include "emulate/log.h"
 #include "emulate/memory.h"
 #include "emulate/product.h"
 #include "emulate/streams.h"
@@ -21,12 +22,16 @@ namespace {
 using Held = std::scoped_lock<std::recursive_mutex>;
 
 int create(Handle* handle) {
+  const Held held(emulate::host_lock());
+  emulate::log("create cublas");
   *handle = new cublasContext{emulate::this_device(), nullptr};
   return kSuccess;
 }
 
 int destroy(Handle handle) {
   if (handle == nullptr) return kNotInitialized;
+  const Held held(emulate::host_lock());
+  emulate::log("destroy cublas");
   delete handle;
   return kSuccess;
 }

@@ -15,10 +15,10 @@
 //   FLES_EMULATE_SCHEDULE=forward|reverse|random[:seed]   the order of blocks, and of threads that may run
 //   FLES_EMULATE_STREAMS=eager|lazy[:seed]   lazy: work runs when something waits for it, streams in any legal order
 //   FLES_EMULATE_FAIL_ALLOCATION=n   the n-th cudaMalloc fails
+//   FLES_EMULATE_FAIL_PINNED=n       the n-th allocation of pinned memory fails
 //   FLES_EMULATE_DEVICES=n           devices, 1 unless set; with 0 there is none
-//   FLES_EMULATE_CAPABILITY=n        10 times their compute capability, 80 unless set; it decides how much shared
-//   memory
-//                                    a block may have
+//   FLES_EMULATE_CAPABILITY=n[,n..]  10 times the compute capability of each device, the last that of all others; 80
+//                                    unless set. It decides how much shared memory a block may have
 //   FLES_EMULATE_ABORT=1             abort() at an error, for a debugger
 //   FLES_EMULATE_LOG=path            a file for what the host asks of the device (log.h)
 #pragma once

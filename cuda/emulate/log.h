@@ -2,7 +2,9 @@
 // host numbered in the order of their first line.
 //
 //   launch                          of a kernel
-//   allocate                        device memory, and the bytes
+//   allocate, free                  device memory; with allocate, the bytes
+//   pin, unpin                      pinned memory; with pin, the bytes
+//   create, destroy                 stream, event or cublas
 //   copy to device | to host | within the device   and the bytes
 //   wait, wait for work             a call that waits; the second where not all that it waits for was done
 #pragma once

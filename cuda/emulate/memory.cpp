@@ -15,8 +15,8 @@ namespace {
 
 struct Memory {
   std::map<uintptr_t, Allocation> allocations;
-  int64_t count = 0;  // of allocations on devices so far
-  int on_device = 0;  // scopes
+  int64_t count = 0, pinned = 0;  // of allocations so far, on devices and of pinned memory
+  int on_device = 0;              // scopes
 };
 Memory& memory_state() {
   static auto* state = new Memory;  // never destroyed: the process may end while others use it
@@ -45,6 +45,8 @@ cudaError_t allocate(void** memory, size_t bytes, MemoryKind kind, int device) {
   if (kind == MemoryKind::kDevice) {
     if (++state.count == configuration().fail_allocation) return failed(cudaErrorMemoryAllocation);
     if (bytes > kDeviceBytes - live_bytes(device)) return failed(cudaErrorMemoryAllocation);
+  } else if (++state.pinned == configuration().fail_pinned) {
+    return failed(cudaErrorMemoryAllocation);
   }
   if (bytes == 0) return cudaSuccess;
   // Exactly as many bytes as asked for, so that AddressSanitizer's red zone starts behind them.

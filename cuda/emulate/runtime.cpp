@@ -99,7 +99,7 @@ cudaError_t launch(const Call& call, cudaStream_t handle, const void* const* poi
   }
   ++launch_state().count;
   log("launch");
-  const size_t shared_limit = asked ? shared_bytes_opt_in() : kSharedBytes;
+  const size_t shared_limit = asked ? shared_bytes_opt_in(this_device()) : kSharedBytes;
   enqueue(*stream, [call, shared_limit, arguments] { run_kernel(call, shared_limit); });
   return failed(lasting_error());
 }
@@ -147,8 +147,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::strncpy(properties->name, "emulated device", sizeof properties->name - 1);
   properties->totalGlobalMem = emulate::kDeviceBytes;
   properties->sharedMemPerBlock = emulate::kSharedBytes;
-  const int capability = emulate::configuration().capability;
-  properties->sharedMemPerBlockOptin = emulate::shared_bytes_opt_in();
+  const int capability = emulate::capability_of(device);
+  properties->sharedMemPerBlockOptin = emulate::shared_bytes_opt_in(device);
   properties->sharedMemPerMultiprocessor = properties->sharedMemPerBlockOptin + 1024;
   properties->major = capability / 10;
   properties->minor = capability % 10;
@@ -193,14 +193,16 @@ static cudaError_t allocate_kind(void** memory, size_t bytes, MemoryKind kind) {
   const Held held(host_lock());
   if (emulate::configuration().devices == 0) return failed(cudaErrorNoDevice);
   if (lasting_error() != cudaSuccess) return failed(lasting_error());
-  if (kind == MemoryKind::kDevice) emulate::log("allocate %zu", bytes);
-  return emulate::allocate(memory, bytes, kind, emulate::this_device());
+  const cudaError_t error = emulate::allocate(memory, bytes, kind, emulate::this_device());
+  if (error == cudaSuccess) emulate::log("%s %zu", kind == MemoryKind::kDevice ? "allocate" : "pin", bytes);
+  return error;
 }
 static cudaError_t release_kind(void* memory, MemoryKind kind) {
   const Held held(host_lock());
   if (memory == nullptr) return cudaSuccess;
   emulate::log_wait(!emulate::is_idle());
   emulate::finish_all();  // cudaFree waits for the device
+  emulate::log(kind == MemoryKind::kDevice ? "free" : "unpin");
   return emulate::release(memory, kind);
 }
 cudaError_t cudaMalloc(void** memory, size_t bytes) { return allocate_kind(memory, bytes, MemoryKind::kDevice); }
@@ -306,7 +308,8 @@ cudaError_t cudaMemset(void* memory, int value, size_t bytes) { return cudaMemse
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   const Held held(host_lock());
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-  if (value < 0 || static_cast<size_t>(value) > emulate::shared_bytes_opt_in()) return failed(cudaErrorInvalidValue);
+  if (value < 0 || static_cast<size_t>(value) > emulate::shared_bytes_opt_in(emulate::this_device()))
+    return failed(cudaErrorInvalidValue);
   emulate::launch_state().dynamic_shared[kernel] = static_cast<size_t>(value);
   return cudaSuccess;
 }

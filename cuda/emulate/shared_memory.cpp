@@ -13,15 +13,16 @@
 
 namespace emulate {
 
-size_t shared_bytes_opt_in() {
-  switch (configuration().capability) {
+size_t shared_bytes_opt_in(int device) {
+  const int capability = capability_of(device);
+  switch (capability) {
     case 80:
     case 87:
     case 90:
     case 100:
       return kSharedBytesOptIn;
     default:
-      return configuration().capability < 80 ? size_t{64} << 10 : size_t{99} << 10;
+      return capability < 80 ? size_t{64} << 10 : size_t{99} << 10;
   }
 }
 

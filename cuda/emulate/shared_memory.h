@@ -7,7 +7,7 @@ namespace emulate {
 constexpr size_t kSharedBytes = size_t{48} << 10;        // without cudaFuncSetAttribute
 constexpr size_t kSharedBytesOptIn = size_t{163} << 10;  // with it: an A100's, which is less than an H100's
 // The same for the capability that is emulated: A100's and H100's are the largest.
-size_t shared_bytes_opt_in();
+size_t shared_bytes_opt_in(int device);
 
 // Every variable has the alignment that it was declared with and no better: its address is `align` modulo 2 `align`, so
 // that UBSan sees an access that needs more. It starts as NaN. Around it are red zones: AddressSanitizer guards them,

@@ -152,6 +152,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* handle, unsigned flags) {
   stream->blocking = flags == cudaStreamDefault;
   *handle = reinterpret_cast<cudaStream_t>(stream.get());
   emulate::state().streams[*handle] = std::move(stream);
+  emulate::log("create stream");
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t* handle) { return cudaStreamCreateWithFlags(handle, cudaStreamDefault); }
@@ -162,6 +163,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   if (handle == nullptr || stream == nullptr) return emulate::invalid_handle();
   emulate::finish(*stream);
   emulate::state().streams.erase(handle);
+  emulate::log("destroy stream");
   return cudaSuccess;
 }
 
@@ -205,13 +207,16 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned flags) {
   event->timed = (flags & cudaEventDisableTiming) == 0;
   *handle = reinterpret_cast<cudaEvent_t>(event.get());
   emulate::state().events[*handle] = std::move(event);
+  emulate::log("create event");
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* handle) { return cudaEventCreateWithFlags(handle, cudaEventDefault); }
 
 cudaError_t cudaEventDestroy(cudaEvent_t handle) {
   const Held held(emulate::host_lock());
-  return emulate::state().events.erase(handle) == 0 ? emulate::invalid_handle() : cudaSuccess;
+  if (emulate::state().events.erase(handle) == 0) return emulate::invalid_handle();
+  emulate::log("destroy event");
+  return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle) {

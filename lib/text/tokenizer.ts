@@ -36,7 +36,8 @@ const CACHED_CHARACTERS = 32;
  * BERT splits a text at white space before anything else, so that the pieces of a text are those of its words one after the
  * other. The library is asked for each word once: looking it up again is some twenty times faster.
  *
- * Words are tokenised on the library's threads: RAYON_NUM_THREADS bounds them and TOKENIZERS_PARALLELISM=false allows one.
+ * Words are tokenised on the library's threads, which the whole process shares: RAYON_NUM_THREADS of them, else
+ * FLES_NUM_THREADS, else one a processor; TOKENIZERS_PARALLELISM=false allows one.
  * One instance may serve any number of calls at once.
  */
 export class Tokenizer {
@@ -77,6 +78,7 @@ export class Tokenizer {
     }
     const size = checkInteger('vocabularySize', options.vocabularySize ?? vocabulary.terms.length, 1, MAX_TOKENS);
     checkVocabularySize(vocabulary, size);
+    boundThreads();
     try {
       const { Tokenizer: Native } = await import('tokenizers');
       return new Tokenizer(Native.fromString(JSON.stringify(vocabulary.definition)), vocabulary, size);
@@ -206,6 +208,13 @@ export class Tokenizer {
       this.#words.set(detached(text), word);
     }
   }
+}
+
+/** Lets the library have as many threads as the core has, unless it is told how many; it reads this when it starts them. */
+function boundThreads(): void {
+  const threads = Number(process.env.FLES_NUM_THREADS);
+  // The core refuses others.
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) process.env.RAYON_NUM_THREADS ||= String(threads);
 }
 
 /** A word of a text; the ids are there once it is learnt. */

@@ -3,6 +3,7 @@
 // what else runs on the host is in other functions. Its mutants, each with one change:
 //
 //   `>=` becomes `>`, `<` becomes `<=`      each of them, but for the loops below
+//   `column == 0 && ` and its like are deleted, which have one thread or block do what others would do again
 //   __syncthreads, __syncwarp, waits for asynchronous copies and the ends of their groups are deleted
 //
 // Left out are the loops under a bare `#pragma unroll`, whose bounds are constants that count registers, and comparisons
@@ -21,6 +22,7 @@ export const sources = files.filter((name) => /\.cuh?$/.test(name));
 
 const CHANGES = [
   { kind: '>=', pattern: / >= (?!\d+\.\d)/g, becomes: ' > ' },
+  { kind: '== 0 &&', pattern: /[\w.]+( % \w+)? == 0 && /g, becomes: '' },
   { kind: '<', pattern: / < (?!\d+\.\d)/g, becomes: ' <= ' },
   { kind: 'barrier', pattern: /(__sync(threads|warp)|ptx::copy_async_(wait<\d+>|commit))\([^()]*\);/g, becomes: ';' },
 ];

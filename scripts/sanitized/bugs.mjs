@@ -9,7 +9,7 @@ export const BUGS = [
   {
     name: 'a download does not wait for the stream of the ops',
     file: 'cuda/device.cpp',
-    find: '  check(cudaStreamWaitEvent(downloads_, event, 0), "downloading");\n',
+    find: '  check(cudaStreamWaitEvent(downloads_.get(), event, 0), "downloading");\n',
     put: '',
     tests: ENCODES,
     seenBy: ['lazy'],
@@ -17,7 +17,7 @@ export const BUGS = [
   {
     name: 'an upload fills staging memory that is yet to be copied',
     file: 'cuda/device.cpp',
-    find: '    check(cudaEventSynchronize(copied_[piece_]), "uploading");\n',
+    find: '    check(cudaEventSynchronize(copied_[piece_].get()), "uploading");\n',
     put: '',
     tests: TRAINS,
     seenBy: ['lazy'],
@@ -25,7 +25,7 @@ export const BUGS = [
   {
     name: 'a download does not wait for its bytes',
     file: 'cuda/device.cpp',
-    find: '    check(cudaEventSynchronize(arrived_[last % 2]), "downloading");\n',
+    find: '    check(cudaEventSynchronize(arrived_[last % 2].get()), "downloading");\n',
     put: '',
     tests: ENCODES,
     seenBy: ['lazy'],
@@ -49,8 +49,8 @@ export const BUGS = [
   {
     name: 'the offsets of an encoded batch are one text short',
     file: 'cpp/model/encoder.cpp',
-    find: 'results->offsets.reserve(backend_, static_cast<size_t>(B) + 1)',
-    put: 'results->offsets.reserve(backend_, B)',
+    find: 'results->offsets.reserve(backend_, static_cast<size_t>(B) + 3)',
+    put: 'results->offsets.reserve(backend_, static_cast<size_t>(B) + 2)',
     tests: ENCODES,
     seenBy: ['address'],
   },

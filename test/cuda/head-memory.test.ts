@@ -11,6 +11,7 @@ const folder = await vi.hoisted(async () => {
   const [fs, os, path] = await Promise.all([import('node:fs'), import('node:os'), import('node:path')]);
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'fles-memory-'));
   process.env.FLES_EMULATE_LOG = path.join(made, 'log');
+  process.env.FLES_EMULATE_DEVICES = '3'; // a new one for each test
   return made;
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -50,5 +51,47 @@ test.skipIf(!cuda?.description.startsWith('emulated'))(
     expect(largest).toBe(rows);
     expect(rows).toBeLessThanOrEqual(outputs);
     expect(rows).toBeGreaterThan(2 ** 20);
+  },
+);
+
+// Scratch memory is allocated as it is asked for where it is larger than a MiB; what is smaller shares one of that size.
+test.skipIf(!cuda?.description.startsWith('emulated')).each([
+  ['max', 'cuda:1', 'backward', 'terms with a gradient'],
+  ['sum', 'cuda:2', 'backwardOfSums', 'logits of some terms'],
+] as const)(
+  'the gradient of the head takes no more than its formula says (%s)',
+  (pooling, device, direction, largest) => {
+    const [B, C, V] = [512, 8, 1024];
+    const lengths: number[] = Array(B).fill(8);
+    const T = 8 * B;
+    const args = {
+      ...{ B, T, C, V, pooling },
+      // Few gradients: the emulator goes through them one by one.
+      d_pooled: randomFloats(B * V, 1).map((value, i) => (i % 97 === 0 ? value : 0)),
+      argmax: pooling === 'max' ? Int32Array.from({ length: B * V }, (_, i) => 8 * Math.floor(i / V) + (i % 8)) : null,
+      in: randomFloats(T * C, 2),
+      weight: randomFloats(V * C, 3),
+      bias: randomFloats(V, 4),
+      offsets: offsetsOf(lengths),
+    };
+    const before = allocations().length;
+    const { d_in } = runOp(device, 'sparse_head_backward', args, {
+      d_in: unwritten(T * C),
+      d_weight: new Float32Array(V * C),
+      d_bias: new Float32Array(V),
+    });
+    expect(d_in.includes(Number.NaN)).toBe(false);
+
+    const given = [
+      CUBLAS,
+      ...[args.d_pooled, args.argmax, args.in, args.weight, args.bias].map((one) => one?.byteLength),
+    ];
+    given.push(4 * T * C, 4 * V * C, 4 * V);
+    const scratch = allocations().slice(before);
+    for (const bytes of given) if (bytes !== undefined) scratch.splice(scratch.indexOf(bytes), 1);
+    const { [largest]: most, ...others } = headScratch({ lengths, C, V, type: 'float32' })[direction];
+    expect(scratch).toEqual([most, 2 ** 20]);
+    expect(most).toBe(2 ** 21);
+    expect(Object.values<number>(others).reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(2 ** 20);
   },
 );

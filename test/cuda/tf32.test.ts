@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { offsetsOf, products, randomFloats, rowsStandAlone, runOp, unwritten } from '../support/native-ops';
+import {
+  type OpArguments,
+  offsetsOf,
+  products,
+  randomFloats,
+  rowsStandAlone,
+  runOp,
+  unwritten,
+} from '../support/native-ops';
 
 // Read when the device is first used, which is below.
 process.env.FLES_TF32 = '1';
@@ -59,6 +67,61 @@ describe('products with TF32 on cuda', () => {
     const error = difference(run('cuda'), run('cpu'));
     expect(error).toBeLessThan(2 ** -7);
     expect(error).toBeGreaterThan(1e-6);
+  });
+
+  // As large as BERT's heads and rows, with the masks of dropout. What TF32 rounds is 2^-11 of an operand, and sums of
+  // many products err by less than that of their largest value.
+  describe('the backward pass of', () => {
+    const largest = (values: Float32Array) => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    /** Expects the outputs of the CPU within 1e-3 of the largest value, and that something was rounded. */
+    const expectTf32 = (op: string, args: OpArguments, outputs: () => Record<string, Float32Array>) => {
+      const [exact, actual] = [runOp('cpu', op, args, outputs()), runOp('cuda', op, args, outputs())];
+      for (const [name, values] of Object.entries(exact)) {
+        expect(difference(actual[name]!, values), name).toBeLessThan(1e-3 * largest(values));
+      }
+      expect(actual).not.toEqual(exact);
+    };
+
+    test.each([32, 64, 96, 128])('attention with heads of %i', (D) => {
+      const offsets = offsetsOf([1, 37]);
+      const qkv = randomFloats(38 * 3 * D, 1).map((x) => x / 2);
+      const args = { B: 2, T: 38, C: D, H: 1, seed: 3, dropout: 0.1, qkv, offsets, text_ids: Int32Array.of(5, 9) };
+      const forward = runOp('cpu', 'attention', args, { out: unwritten(38 * D), log_sums: unwritten(38) });
+      expectTf32('attention_backward', { ...args, ...forward, d_out: randomFloats(38 * D, 2) }, () => ({
+        d_qkv: unwritten(38 * 3 * D),
+      }));
+    });
+
+    test('linear', () => {
+      const K = 768;
+      const matrices = { in: randomFloats(T * K, 4), weight: randomFloats(V * K, 5), d_out: randomFloats(T * V, 6) };
+      expectTf32('linear_backward', { T, N: V, K, dtype: 'float32', ...matrices }, () => ({
+        d_in: unwritten(T * K),
+        d_weight: new Float32Array(V * K),
+        d_bias: new Float32Array(V),
+      }));
+    });
+
+    test('the sparse head with sums', () => {
+      const offsets = offsetsOf([3, 0, 127]);
+      // No logit is near 0, where its sign decides.
+      const args = {
+        B: 3,
+        T,
+        C,
+        V,
+        pooling: 'sum',
+        in: input.map(Math.abs),
+        weight: weight.map(Math.abs),
+        bias,
+        offsets,
+      };
+      expectTf32('sparse_head_backward', { ...args, argmax: null, d_pooled: randomFloats(3 * V, 7) }, () => ({
+        d_in: unwritten(T * C),
+        d_weight: new Float32Array(V * C),
+        d_bias: new Float32Array(V),
+      }));
+    });
   });
 
   test('scores stay exact', () => {

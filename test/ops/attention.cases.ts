@@ -43,6 +43,9 @@ export const cases: OpCase<AttentionArguments>[] = [
   // More scores than the backward pass keeps at once.
   attention('a long text with a tenth dropped', [200], 4, 1, { dropout: 0.1 }),
   attention('one token that may be dropped', [1, 1, 1, 1], 6, 2, { dropout: 0.5 }),
+  // As wide as the kernels of CUDA hold them, and between: MiniLM has 32, BERT 64, others up to 128.
+  ...[32, 64, 96, 128].map((D) => attention(`heads of ${D}`, [1, 37], 2 * D, 2, { scale: 0.5 })),
+  ...[32, 64, 96, 128].map((D) => attention(`heads of ${D} with dropout`, [1, 37], D, 1, { scale: 0.5, dropout: 0.1 })),
 ];
 
 /** A head of a text: its first row, its length, and what its probabilities are multiplied by. */

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { native } from '../../lib/native';
-import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
-import { type AttentionArguments, cases, reference } from './attention.cases';
+import { devices, expectClose, remembered, runOp, unwritten } from '../support/native-ops';
+import { type AttentionArguments, cases, reference as computed } from './attention.cases';
+
+const reference = remembered(computed);
 
 const run = (device: string, args: AttentionArguments) =>
   runOp(device, 'attention', args, { out: unwritten(args.T * args.C), log_sums: unwritten(args.T * args.H) });

@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { native } from '../../lib/native';
-import { devices, expectClose, runOp, unwritten } from '../support/native-ops';
+import { devices, expectClose, remembered, runOp, unwritten } from '../support/native-ops';
 import { reference as forwardReference } from './attention.cases';
-import { type AttentionBackwardArguments, cases, reference } from './attention_backward.cases';
+import { type AttentionBackwardArguments, cases, reference as computed } from './attention_backward.cases';
+
+const reference = remembered(computed);
 
 const run = (device: string, args: AttentionBackwardArguments) =>
   runOp(device, 'attention_backward', args, { d_qkv: unwritten(args.T * 3 * args.C) }).d_qkv;
 
 test('the reference is the slope of the reference of the forward pass', () => {
-  for (const { args } of cases.filter(({ args: { T } }) => T > 0 && T < 60)) {
+  for (const { args } of cases.filter(({ args: { T, C } }) => T > 0 && T < 60 && C < 32)) {
     const loss = (qkv: number[]) => {
       const { out } = forwardReference({ ...args, qkv: qkv as unknown as Float32Array }, (x) => x);
       return out.reduce((sum, value, i) => sum + value * args.d_out[i]!, 0);

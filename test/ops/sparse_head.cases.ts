@@ -37,6 +37,10 @@ export const cases: OpCase<SparseHeadArguments>[] = (['max', 'sum', 'sum_log1p']
   head(`long texts and few terms (${pooling})`, pooling, [300, 0, 250, 300, 9], 3, 5),
   head(`only texts without tokens (${pooling})`, pooling, [0, 0], 5, 3),
   head(`no text (${pooling})`, pooling, [], 5, 3),
+  // The widths of BERT, and one that fills no chunk: many chunks, of which one is loaded while another is multiplied.
+  ...(pooling === 'max' ? [768, 1000, 1024] : [1000]).map((C) =>
+    head(`${C} columns (${pooling})`, pooling, [3, 0, 1, 9], C === 768 ? 150 : 70, C),
+  ),
 ]);
 
 /** The logits of every row, (T, V). */

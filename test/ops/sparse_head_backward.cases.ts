@@ -53,6 +53,10 @@ export const cases: OpCase<SparseHeadBackwardArguments>[] = (['max', 'sum', 'sum
     head('more terms than are handled at once', pooling, [4, 0, 7], 1100, 6),
     head('only texts without tokens', pooling, [0, 0], 5, 3),
     head('no text', pooling, [], 5, 3),
+    // The widths of BERT, and one that fills no vector: more columns than a warp takes.
+    ...(pooling === 'max' ? [768, 1000, 1024] : [1000]).map((C) =>
+      head(`${C} columns`, pooling, [3, 0, 1, 9], C === 768 ? 150 : 70, C),
+    ),
   ],
 );
 

@@ -27,6 +27,19 @@ export function rowsStandAlone(device: string): boolean {
 
 /** Rounds every intermediate result of a reference: not at all for the exact one, `Math.fround` for a plain float32 one. */
 export type Round = (x: number) => number;
+const exactly: Round = (x) => x;
+
+/** A reference that is computed once for each input, since every device is compared with it. */
+export function remembered<A extends object, R>(reference: (args: A, round: Round) => R) {
+  const known = new Map<Round, WeakMap<A, R>>();
+  return (args: A, round: Round): R => {
+    const ofRound = known.get(round) ?? new WeakMap<A, R>();
+    known.set(round, ofRound);
+    const found = ofRound.get(args) ?? reference(args, round);
+    ofRound.set(args, found);
+    return found;
+  };
+}
 
 type Values = Float32Array | Int32Array | Uint8Array;
 export type OpArguments = Record<string, number | string | Values | null>;
@@ -65,7 +78,7 @@ export function unwritten(length: number): Float32Array {
  * own, such as that of erf, may add.
  */
 export function expectClose(actual: Float32Array, reference: (round: Round) => ArrayLike<number>, extra = 0): void {
-  const exact = reference((x) => x);
+  const exact = reference(exactly);
   const plain = reference(Math.fround);
   expect(actual.length).toBe(exact.length);
   let [largest, plainError, error] = [0, 0, 0];

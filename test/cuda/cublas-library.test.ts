@@ -1,0 +1,70 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compileShared } from './children';
+
+// How cuBLAS is found (cuda/cublas_library.cpp), which the emulator has no need of: a program with that source alone, and
+// libraries that have nothing but its names.
+const root = join(__dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'fles-cublas-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const program = join(folder, 'find');
+
+beforeAll(() => {
+  const main = join(folder, 'main.cpp');
+  writeFileSync(
+    main,
+    `#include <cstdio>
+    #include "cublas.h"
+    int main() {
+      const char* reason = nullptr;
+      const cublas::Library* found = cublas::library(&reason);
+      cublas::Handle handle = nullptr;
+      if (found == nullptr) std::printf("%s", reason);
+      else std::printf("version %d", found->create(&handle));
+    }`,
+  );
+  const flags = ['-std=c++20', '-w', '-DFLES_CUDA_EMULATED=1', '-I', join(root, 'cuda'), '-I', join(root, 'cpp')];
+  const sources = [main, join(root, 'cuda/cublas_library.cpp')];
+  execFileSync(process.env.CXX || 'g++', [...flags, ...sources, '-o', program, '-ldl'], { stdio: 'inherit' });
+});
+
+const FUNCTIONS = [
+  'cublasCreate_v2',
+  'cublasDestroy_v2',
+  'cublasSetStream_v2',
+  'cublasSetWorkspace_v2',
+  'cublasGemmEx',
+];
+
+/** What is found where these versions are, each with its functions; a text in their place is the content of a broken file. */
+function found(name: string, versions: Record<number, string[] | string>): string {
+  const here = join(folder, name);
+  mkdirSync(here);
+  for (const [version, functions] of Object.entries(versions)) {
+    const path = join(here, `libcublas.so.${version}`);
+    if (typeof functions === 'string') writeFileSync(path, functions);
+    else compileShared(path, functions.map((one) => `extern "C" int ${one}() { return ${version}; }\n`).join(''));
+  }
+  const { stdout } = spawnSync(program, { encoding: 'utf8', env: { ...process.env, LD_LIBRARY_PATH: here } });
+  return stdout;
+}
+
+test('the newest cuBLAS that loads is taken', () => {
+  expect(found('all', { 11: FUNCTIONS, 12: FUNCTIONS, 13: FUNCTIONS })).toBe('version 13');
+  expect(found('two', { 11: FUNCTIONS, 12: FUNCTIONS })).toBe('version 12');
+  expect(found('one', { 11: FUNCTIONS })).toBe('version 11');
+  expect(found('broken', { 13: 'not a library', 11: FUNCTIONS })).toBe('version 11');
+});
+
+test('without cuBLAS, or one of its functions, the reason says so', () => {
+  expect(found('none', {})).toMatch(/^cuBLAS was not found: none of libcublas\.so\.13, \.12 and \.11 loads; install/);
+  for (const missing of FUNCTIONS) {
+    const others = FUNCTIONS.filter((name) => name !== missing);
+    expect(found(`without ${missing}`, { 12: others }), missing).toBe(
+      'cuBLAS lacks a function that is needed; install version 11.3 or later',
+    );
+  }
+});

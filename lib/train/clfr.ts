@@ -1,3 +1,4 @@
+import { checkChoice, checkObject } from '../check';
 import { stepsOf } from './schedule';
 
 /** How lambda follows the measurement: see `controlLaw` for each. */
@@ -130,8 +131,13 @@ const EMPTY_WINDOW: ClfrWindow = {
  * Closed-loop FLOPS regulation: holds the number of terms of the vectors at a target by moving lambda, the weight of the
  * FLOPS regularisation, once an interval. A controller is a pure function of state and measurement; there is no update after
  * the last step, which nothing would follow.
+ *
+ * @throws FlesError `ERR_ARGUMENT_TYPE`, `ERR_OPTION_VALUE` (a law that does not exist)
  */
 export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
+  checkObject('config', config, 'the keys of clfr', ['target', 'window', 'interval', 'lambdaMin', 'lambdaMax']);
+  checkChoice('law', config.law, CLFR_LAWS);
+  checkObject('run', run, '{steps, stepsPerEpoch}', ['steps', 'stepsPerEpoch']);
   const closed = config.law !== 'none' && config.law !== 'quadratic';
   const everyStep = config.law === 'per-step';
   const interval = everyStep ? 1 : config.interval === 'epoch' ? run.stepsPerEpoch : config.interval;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { checkInteger, checkKeys } from '../check';
+import { checkInteger, checkIterable, checkKeys, checkString } from '../check';
 import { FlesError } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { exists } from '../model/modules';
@@ -49,7 +49,9 @@ const KEYS = [
  * @throws FlesError `ERR_OPTION_*`, `ERR_VOCABULARY_SIZE`, `ERR_OUTPUT_EXISTS` (a folder that holds a model), `ERR_FILE_*`
  */
 export async function createModel(directory: string, options: CreateModelOptions): Promise<void> {
+  checkString('the folder', directory);
   checkKeys(options, KEYS);
+  checkIterable('texts', options.texts, 'strings');
   const hiddenSize = checkInteger('hiddenSize', options.hiddenSize ?? 128, 1, 8192);
   const vocabularySize = checkInteger('vocabularySize', options.vocabularySize ?? 8192, 16, 2 ** 20);
   const heads = checkInteger('heads', options.heads ?? Math.max(1, Math.floor(hiddenSize / 64)), 1, hiddenSize);

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { checkString, checkStrings } from '../check';
 import { FlesError, fileError } from '../errors';
 import { writeTextFile } from '../text/output-file';
 import { type EvaluationLine, type LogLine, METRICS_FILE, readLog, type StepLine } from './run-log';
@@ -44,6 +45,8 @@ const END_SHARE = 0.1;
  * @throws FlesError `ERR_REPORT_EMPTY` for a log without a step, `ERR_FILE_*`
  */
 export async function writeTrainReport(path: string, directories: readonly string[]): Promise<void> {
+  checkString('path', path);
+  checkStrings('directories', directories);
   const names = runNames(directories);
   const runs = await Promise.all(directories.map((directory, i) => readRun(directory, names[i]!)));
   await writeTextFile(path, [await reportPage(runs)]);

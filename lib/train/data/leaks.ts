@@ -73,7 +73,7 @@ export async function readTestSet(
   split: string,
   training: { paths: string | readonly string[]; split?: string },
 ): Promise<{ test: TestSet } & Pick<LeakOptions, 'train'>> {
-  checkKeys(checkObject('training', training, '{paths, split?}', ['paths']), ['paths', 'split']);
+  checkObject('training', training, '{paths, split?}', ['paths']);
   const { queries, qrels } = await readBeir(directory, split);
   const test = { name: `${directory} (${split})`, queries, qrels };
   const paths = [training.paths].flat().map((path) => resolve(path));

@@ -39,6 +39,7 @@ export { type SharedTerm, SparseVector } from './sparse-vector';
 export type { LineOptions, LineSource } from './text/lines';
 export { type TokenBatch, type TokenizeOptions, Tokenizer } from './text/tokenizer';
 export type { SpecialTokens } from './text/vocabulary';
+export { setThreads } from './threads';
 export {
   CLFR_LAWS,
   type Clfr,

@@ -7,6 +7,8 @@ import type { DensePooling, NetworkConfig, Pooling, TensorPlace } from './model/
 export interface Native {
   initialize(errorClass: typeof FlesError): void;
   platform(): Platform;
+  /** Of the compute threads, before they run. */
+  setThreads(count: number): void;
   /** Bytes of memory that a device has of its own; 0 where that is the host's. ERR_DEVICE_UNAVAILABLE. */
   deviceMemory(device: string): number;
   /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */

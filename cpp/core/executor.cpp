@@ -42,7 +42,7 @@ Executor& Executor::collect() {
 }
 
 Executor& Executor::search() {
-  static auto* executor = new Executor(default_thread_count());
+  static auto* executor = new Executor(take_thread_count());
   return *executor;
 }
 

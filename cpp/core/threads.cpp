@@ -31,6 +31,10 @@ constexpr int kSpins = 2000;
 // Set while this thread runs a body, so that a nested call does not wait for itself.
 thread_local bool inside_body = false;
 
+constexpr int kMostThreads = 1024;
+std::mutex count_lock;
+int chosen_count = 0, running_count = 0;  // 0: none
+
 }  // namespace
 
 int cgroup_quota(const std::string& root) {
@@ -91,7 +95,7 @@ int default_thread_count() {
   if (forced != nullptr && *forced != '\0') {
     char* end = nullptr;
     const long value = std::strtol(forced, &end, 10);
-    if (*end != '\0' || value < 1 || value > 1024) {
+    if (*end != '\0' || value < 1 || value > kMostThreads) {
       fail("ERR_NUM_THREADS", "FLES_NUM_THREADS is \"%s\", expected a number in 1..1024; set or unset it", forced);
     }
     return static_cast<int>(value);
@@ -105,6 +109,32 @@ int default_thread_count() {
   const int quota = cgroup_quota();
   if (quota > 0 && quota < count) count = quota;
   return count < 1 ? 1 : count;
+}
+
+int thread_count() {
+  const std::scoped_lock held(count_lock);
+  if (running_count > 0) return running_count;
+  return chosen_count > 0 ? chosen_count : default_thread_count();
+}
+
+void set_thread_count(int threads) {
+  if (threads < 1 || threads > kMostThreads) {
+    fail("ERR_NUM_THREADS", "%d threads were asked for, expected 1..%d", threads, kMostThreads);
+  }
+  const std::scoped_lock held(count_lock);
+  if (running_count > 0 && running_count != threads) {
+    fail("ERR_THREADS_RUNNING",
+         "%d threads were asked for, but %d run already; say how many before the first model or index is opened",
+         threads, running_count);
+  }
+  chosen_count = threads;
+}
+
+int take_thread_count() {
+  const int count = thread_count();
+  const std::scoped_lock held(count_lock);
+  running_count = count;
+  return count;
 }
 
 struct ThreadPool::State {
@@ -166,7 +196,7 @@ struct ThreadPool::State {
 
 ThreadPool& ThreadPool::shared() {
   // Never destroyed: its threads may still be waiting when static destructors run.
-  static auto* pool = new ThreadPool(default_thread_count());
+  static auto* pool = new ThreadPool(take_thread_count());
   return *pool;
 }
 

@@ -8,9 +8,18 @@
 
 namespace fles {
 
-// Threads to use: FLES_NUM_THREADS (1..1024; ERR_NUM_THREADS for anything else), else the processors this process may
-// run on, cut by the cgroup's CPU quota.
+// FLES_NUM_THREADS (1..1024; ERR_NUM_THREADS for anything else), else the processors this process may run on, cut by
+// the cgroup's CPU quota.
 int default_thread_count();
+
+// Threads that run, or else would: as many as set_thread_count() said, or the default.
+int thread_count();
+
+// Says how many. ERR_NUM_THREADS unless it is in 1..1024; ERR_THREADS_RUNNING once another number of them runs.
+void set_thread_count(int threads);
+
+// thread_count() for those who start them: it stays from then on.
+int take_thread_count();
 
 // Processors that CPU quotas grant this process, rounded up; 0 without a quota. A quota of any cgroup from the
 // process's own up to the top counts, and the least decides. `root` is the folder that /proc and /sys are in.

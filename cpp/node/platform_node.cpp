@@ -34,9 +34,18 @@ Napi::Value platform(const Napi::CallbackInfo& info) {
     out["cpuLevel"] = std::string(cpu::chosen_kernels().name);
     out["cpuLevels"] = strings(levels);
     out["cpuFeatures"] = strings(cpu::feature_names());
-    out["threads"] = default_thread_count();
+    out["threads"] = thread_count();
     out["backends"] = backends;
     return out;
+  });
+}
+
+// setThreads(count: number): void
+Napi::Value set_threads(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    set_thread_count(info[0].As<Napi::Number>().Int32Value());
+    return env.Undefined();
   });
 }
 
@@ -65,6 +74,7 @@ Napi::Value roofline(const Napi::CallbackInfo& info) {
 void export_platform(Napi::Env env, Napi::Object exports) {
   exports.Set("deviceMemory", Napi::Function::New(env, device_memory, "deviceMemory"));
   exports.Set("roofline", Napi::Function::New(env, roofline, "roofline"));
+  exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));
   exports.Set("platform", Napi::Function::New(env, platform, "platform"));
 }
 

@@ -81,7 +81,7 @@ async function build(documents: AsyncIterable<IndexDocument>, output: string, se
     const { InvertedIndex } = await import('../index/inverted-index.js');
     const index = await InvertedIndex.build(output, counted(), { signal: session.signal });
     index.close();
-    progress.stop();
+    progress.finish();
     await writeStdout([`${JSON.stringify({ output, ...index.info })}\n`]);
   } finally {
     progress.stop();

@@ -8,6 +8,7 @@ import { evalCommand } from './eval';
 import { indexCommand } from './index-command';
 import { infoCommand } from './info';
 import { mineCommand } from './mine-command';
+import { integer } from './option-parsers';
 import { presetsCommand } from './presets-command';
 import { reportCommand } from './report-command';
 import { searchCommand } from './search';
@@ -72,7 +73,19 @@ function createProgram(session: Session): Command {
       `error: unknown command '${name}'\n(${guess ? `Did you mean ${guess}?` : `Expected one of ${names.join(', ')}.`})`,
     );
   });
-  program.hook('preAction', (_, command) => refuseStreams(command));
+  for (const command of program.commands.filter((command) => !WITHOUT_THREADS.includes(command.name()))) {
+    command.option(
+      '--threads <n>',
+      'compute threads (default: FLES_NUM_THREADS, else all processors)',
+      integer(1, 1024),
+    );
+  }
+  program.hook('preAction', async (_, command) => {
+    refuseStreams(command);
+    const threads = command.getOptionValue('threads');
+    // Loaded here, for the native addon comes with it: help and --version must work without.
+    if (threads !== undefined) (await import('../threads.js')).setThreads(threads);
+  });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'error: ERR_USAGE ')),
@@ -80,6 +93,9 @@ function createProgram(session: Session): Command {
   }
   return program;
 }
+
+/** Commands that compute nothing. */
+const WITHOUT_THREADS = ['presets', 'report'];
 
 /**
  * Refuses `-` where a file or a folder is needed. The descriptions of options say where it stands for standard input or

@@ -115,6 +115,7 @@ async function* runOf(
       batch = [];
     }
     yield* answer(batch);
+    progress.finish();
   } finally {
     progress.stop();
   }

@@ -3,7 +3,8 @@
 //   npm run bench:encode [-- --json FILE] [--rounds N] [--only SECTION[,...]] [--rivals NAME[,...]] [--large]
 //
 // Sections: fixed (BERT-base size, lengths 32, 128, 256), documents (NFCorpus as it is, needs FLES_DATA), query (one short
-// query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector).
+// query, idle and under load), memory (32 texts of 256 tokens), load (process start to first vector), real (the models of
+// FLES_MODELS on NFCorpus, beside sentence-transformers, both from texts).
 // Rivals are optional: onnxruntime-node (float32, and int8 by its dynamic quantisation) where FLES_BENCH_NODE_MODULES names a
 // folder that has it in node_modules, and transformers.js where that folder has it; PyTorch (float32 and bfloat16) and
 // OpenVINO (float32, bfloat16 where the processor has it, and onnxruntime's int8 graph) where FLES_BENCH_PYTHON names a
@@ -31,7 +32,7 @@ const { values: options } = parseArgs({
       default:
         'bfloat16,int8,onnxruntime,onnxruntime-int8,transformersjs,openvino,openvino-bfloat16,openvino-int8,torch,torch-bfloat16',
     },
-    only: { type: 'string', default: 'fixed,documents,query,memory,load' },
+    only: { type: 'string', default: 'fixed,documents,query,memory,load,real' },
   },
 });
 /** Tokens a text, texts. */
@@ -47,7 +48,9 @@ const SMALL = [
 const LARGE = [
   [32, 256],
   [128, 32],
+  [128, 256],
   [256, 32],
+  [256, 256],
 ];
 const rounds = Number(options.rounds);
 const sections = new Set(options.only.split(','));
@@ -127,8 +130,8 @@ function flopOf({ tokens }) {
   );
 }
 
-async function withContenders(body) {
-  const contenders = Object.fromEntries(Object.entries(roster).map(([name, start]) => [name, start()]));
+async function withContenders(body, chosen = roster) {
+  const contenders = Object.fromEntries(Object.entries(chosen).map(([name, start]) => [name, start()]));
   try {
     return await body(contenders);
   } finally {
@@ -279,6 +282,28 @@ if (sections.has('load')) {
   const series = await interleave(runs, Math.min(rounds, 3));
   report.sections.load = compare(series, 1);
   print('process start to first vector, file cache warm', report.sections.load);
+}
+
+if (sections.has('real')) {
+  const texts = nfcorpusTexts(256);
+  const models = process.env.FLES_MODELS;
+  const names = ['splade-tiny', 'minilm-l6-h384'].filter((name) => models && existsSync(join(models, name)));
+  if (texts === null || names.length === 0) {
+    console.log('\nreal models are left out: FLES_DATA names no folder with nfcorpus, or FLES_MODELS none with models');
+  }
+  report.sections.real = [];
+  for (const name of texts === null ? [] : names) {
+    const folder = join(models, name);
+    const real = { fles: node('fles', script('fles.mjs'), folder, 'float32') };
+    if (python) {
+      const args = [script('st_encode.py'), folder, String(threads)];
+      real['sentence-transformers'] = () => new Contender('sentence-transformers', python, args);
+    }
+    const asked = { texts, maxLength: 256, batchSize: 32 };
+    const row = { model: name, documents: texts.length, ...(await withContenders((all) => timed(all, asked), real)) };
+    report.sections.real.push(row);
+    print(`${name}, ${texts.length} NFCorpus documents as they are, cut at 256 tokens, from texts`, row);
+  }
 }
 
 if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

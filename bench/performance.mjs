@@ -114,6 +114,19 @@ if (sections.load) {
     [contenders.map(([, { milliseconds }]) => (milliseconds.median / 1000).toFixed(2))],
   );
 }
+if (sections.real?.length) {
+  say(
+    '## Real models',
+    '',
+    `${sections.real[0].documents} documents of NFCorpus, cut at 256 tokens, in float32; each contender from texts, in batches of 32 sorted by length.`,
+    '',
+  );
+  const [header, cells] = comparison(sections.real, 'model');
+  table(
+    header,
+    sections.real.map((row) => cells(row, row.model)),
+  );
+}
 if (kernels) {
   say('## Kernels', '', 'Medians with quartiles; the peak is that of the CPU level, measured beside each kernel.', '');
   table(

@@ -1,4 +1,4 @@
-// Contender: this package, from text to sparse vectors.
+// Contender: this package, from text to vectors: sparse ones, or dense ones of a dense model.
 //   node bench/rivals/fles.mjs MODEL_FOLDER DTYPE
 import { readFileSync } from 'node:fs';
 import { serve } from '../support/contender.mjs';
@@ -11,7 +11,8 @@ await serve(async ({ texts, maxLength, batchSize, repeat = 1 }) => {
   let nnz = 0;
   for (let i = 0; i < repeat; i++) {
     const start = performance.now();
-    nnz = (await encoder.encodeBatch(texts, { maxLength, batchSize })).nnz;
+    if (encoder.mode === 'dense') await encoder.encodeDense(texts, { maxLength, batchSize });
+    else nnz = (await encoder.encodeBatch(texts, { maxLength, batchSize })).nnz;
     milliseconds.push(performance.now() - start);
   }
   const peak = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));

@@ -20,6 +20,14 @@ test('setThreads says how many threads compute, whatever the environment says', 
   expect(printed('fles.setThreads(3); console.log(native.platform().threads)')).toBe('3');
 });
 
+test.each(['abc', '0', '2x', '100000'])('FLES_NUM_THREADS=%s is refused', (threads) => {
+  const env = { ...process.env, FLES_NUM_THREADS: threads };
+  const text = `require(${dist} + '/native.js').native.platform()`;
+  const { stderr, status } = spawnSync(process.execPath, ['-e', text], { encoding: 'utf8', env });
+  expect(status).toBe(1);
+  expect(stderr).toContain(`FLES_NUM_THREADS is "${threads}", expected a number in 1..1024`);
+});
+
 test('it does so before they run', () => {
   const opened = `await fles.FLES1Encoder.fromPretrained(${model});`;
   const code = 'try { fles.setThreads(3) } catch (error) { console.log(error.code) }';

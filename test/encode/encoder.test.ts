@@ -75,15 +75,6 @@ describe('CPU levels', () => {
     leveled.dispose();
   });
 
-  test.each(['abc', '0', '2x', '100000'])('FLES_NUM_THREADS=%s is refused', (threads) => {
-    process.env.FLES_NUM_THREADS = threads;
-    try {
-      expect(() => native.platform()).toThrow(expect.objectContaining({ code: 'ERR_NUM_THREADS' }));
-    } finally {
-      delete process.env.FLES_NUM_THREADS;
-    }
-  });
-
   test('a level that cannot run here is refused with those that can', async () => {
     process.env.FLES_CPU = 'sse9';
     await expect(FLES1Encoder.fromPretrained(fixture.directory)).rejects.toMatchObject({

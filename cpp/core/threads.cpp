@@ -111,10 +111,16 @@ int default_thread_count() {
   return count < 1 ? 1 : count;
 }
 
-int thread_count() {
-  const std::scoped_lock held(count_lock);
+namespace {
+int count_held() {  // with count_lock
   if (running_count > 0) return running_count;
   return chosen_count > 0 ? chosen_count : default_thread_count();
+}
+}  // namespace
+
+int thread_count() {
+  const std::scoped_lock held(count_lock);
+  return count_held();
 }
 
 void set_thread_count(int threads) {
@@ -131,10 +137,9 @@ void set_thread_count(int threads) {
 }
 
 int take_thread_count() {
-  const int count = thread_count();
   const std::scoped_lock held(count_lock);
-  running_count = count;
-  return count;
+  running_count = count_held();
+  return running_count;
 }
 
 struct ThreadPool::State {

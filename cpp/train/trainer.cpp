@@ -31,7 +31,13 @@ Trainer::Trainer(const Backend& backend, const ModelSource& source, TrainerOptio
                            .dropped = options_.dropped,
                            .bag_dropped = options_.bag_dropped}),
       scalar_(backend, 1) {
-  if (!options_.dense_pooling) require_head();
+  if (!options_.dense_pooling) {
+    require_head();
+  } else if (model_.has_head() || options_.bag_queries) {
+    fail("ERR_OPTION_VALUE",
+         "a dense encoder was given a masked-language-model head or bag queries, expected neither: its vectors are of "
+         "hidden states");
+  }
 }
 
 void Trainer::require_head() const {

@@ -147,9 +147,8 @@ async function guarded(
   signal?: AbortSignal,
 ): Promise<{ source: PairSource; notes: string[] }> {
   if (evaluation.data === null) return { source, notes: [...source.notes] };
-  const { paths, split } = data;
   try {
-    const { test, train } = await readTestSet(evaluation.data, evaluation.split, { paths, split });
+    const { test, train } = await readTestSet(evaluation.data, evaluation.split, data);
     const { source: kept, report } = await guardAgainstLeaks(source, test, evaluation.leaks, { train, signal });
     const count = report.numbers.length;
     const done = evaluation.leaks === 'drop' ? 'they are left out' : 'set evaluation.leaks=drop to leave them out';

@@ -82,3 +82,9 @@ describe.each(places)('%s on %s', async (model, device) => {
     trainer.dispose();
   });
 });
+
+test('a dense encoder has neither a masked-language-model head nor bag queries', async () => {
+  const fixture = await readTrainingFixture('bert');
+  const refused = { code: 'ERR_OPTION_VALUE', message: expect.stringContaining('dense encoder') };
+  await expect(createTrainer(fixture, { pooling: 'mean', queryKind: 'bag' })).rejects.toMatchObject(refused);
+});

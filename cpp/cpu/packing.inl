@@ -84,8 +84,9 @@ static void pack_block_float32(const float* in, int rows, int64_t ld, int K, voi
   pack_block(in, rows, ld, K, 1.0f, static_cast<float*>(block));
 }
 
+typedef uint32_t bits4 __attribute__((vector_size(16)));
+
 FLES_INLINE group round_group(group x) {
-  typedef uint32_t bits4 __attribute__((vector_size(16)));
   const auto bits = reinterpret_cast<bits4>(x);
   return reinterpret_cast<group>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
 }
@@ -192,7 +193,9 @@ static void pack_columns_bfloat16(const float* in, int rows, int64_t ld, int cou
   const auto fill = [](uint16_t* at, int count) { __builtin_memset(at, 0, count * sizeof *at); };
   transpose_groups(in, rows, ld, count, [&](int r, int i, group x) {
     uint16_t* at = block + (r / kGroup * MR + i) * kGroup + r % kGroup;
-    for (int g = 0; g < 4; ++g) at[g] = bfloat16_of(x[g]);
+    typedef uint16_t shorts4 __attribute__((vector_size(8)));
+    const shorts4 rounded = __builtin_convertvector(reinterpret_cast<bits4>(round_group(x)) >> 16, shorts4);
+    __builtin_memcpy(at, &rounded, sizeof rounded);
     if (r % kGroup == 0 && r + 4 >= rows) fill(at + 4, 4);
   });
   for (int r = 0; r < rows; r += kGroup) fill(block + (r / kGroup * MR + count) * kGroup, (MR - count) * kGroup);
@@ -219,13 +222,18 @@ static void pack_panel_float32(const float* in, int rows, int64_t ld, int count,
 static void pack_panel_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
   constexpr int kStep = Bfloat16::kStep;
   auto* panel = static_cast<uint16_t*>(to);
-  for (int r = 0; r < padded_for<Bfloat16>(rows); ++r) {
-    vf values[NV] = {};
-    if (r < rows) load_row(in + r * ld, values, count);
-    uint16_t* row = panel + int64_t{r / kStep} * NR * kStep + r % kStep;
+  for (int r = 0; r < padded_for<Bfloat16>(rows); r += kStep, panel += NR * kStep) {
+    vf values[kStep][NV] = {};
+    for (int s = 0; s < kStep && r + s < rows; ++s) load_row(in + (r + s) * ld, values[s], count);
     for (int j = 0; j < NV; ++j) {
-      const vi rounded = round_bfloat16(values[j]) >> 16;
-      for (int i = 0; i < W; ++i) row[(j * W + i) * kStep] = static_cast<uint16_t>(rounded[i]);
+      const vu first = reinterpret_cast<vu>(round_bfloat16(values[0][j])) >> 16;
+      if constexpr (kStep == 2) {  // two rows side by side, the first in the lower half
+        const vu pair = first | reinterpret_cast<vu>(round_bfloat16(values[1][j]));
+        __builtin_memcpy(panel + j * W * kStep, &pair, sizeof pair);
+      } else {
+        const auto narrow = __builtin_convertvector(first, half_shorts);
+        __builtin_memcpy(panel + j * W, &narrow, sizeof narrow);
+      }
     }
   }
 }

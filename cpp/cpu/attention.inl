@@ -132,7 +132,7 @@ struct BlockProduct {
 static __attribute__((noinline)) void multiply_block(const BlockProduct& p) {
   for (int c = 0; c < p.columns; c += NR) {
     const int width = p.columns - c < NR ? p.columns - c : NR;
-    tile_rows(p.rows, p.block, p.panels + int64_t{c} * p.K, p.K, [&](int i, vf(&sums)[NV]) {
+    tile_rows(p.rows, p.block, p.panels + int64_t{c} * p.K, p.K, NothingAhead{}, [&](int i, vf(&sums)[NV]) {
       float* to = p.out + i * p.ld + c;
       if (width == NR) {
         for (int j = 0; j < NV; ++j) {

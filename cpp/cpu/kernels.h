@@ -25,6 +25,7 @@ struct LinearPanels {
   const void* panels;  // packed weight, from the first panel on
   int rows, columns;   // rows of the input; columns that exist, of as many panels as they fill
   int K;
+  int next;               // columns from these to those that this thread is likely to multiply after them
   const float* bias;      // of the first column, or null
   const float* residual;  // (rows, ld) from the first column on, or null
   float* out;             // likewise
@@ -37,6 +38,7 @@ struct HeadPanels {
   const void* panels;
   int rows, columns, K;
   int rows_at_once, columns_at_once;  // whole blocks and panels
+  int next;  // columns from the last ones at once to those that this thread is likely to multiply after them
   const float* bias;
   const int32_t* row_text;  // (rows) text of each row
   int texts;

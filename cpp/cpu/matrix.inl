@@ -4,6 +4,7 @@ template <class D>
 static void linear_panels(const LinearPanels& p) {
   const auto* blocks = static_cast<const typename D::Block*>(p.blocks);
   const auto* panels = static_cast<const typename D::Panel*>(p.panels);
+  const int block_count = (p.rows + MR - 1) / MR;
   for (int first = 0; first < p.rows; first += MR) {
     const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
     const int rows = p.rows - first < MR ? p.rows - first : MR;
@@ -14,9 +15,11 @@ static void linear_panels(const LinearPanels& p) {
       const float* residual = p.residual == nullptr ? nullptr : p.residual + place;
       // Wanted when the sums are there; its rows lie too far apart for the processor to foresee.
       for (int i = 0; residual != nullptr && i < rows; ++i) prefetch_row(residual + i * p.ld, columns);
+      const typename D::Panel* wanted_next = panels + (column + p.next) / NR * D::panel_size(p.K);
+      const Ahead ahead = ahead_of<D>(wanted_next, p.K, first / MR, block_count);
       vf bias[NV] = {};
       if (p.bias != nullptr) load_row(p.bias + column, bias, columns);
-      tile_rows<D>(rows, block, panel, padded_for<D>(p.K), [&](int i, vf(&sums)[NV]) {
+      tile_rows<D>(rows, block, panel, padded_for<D>(p.K), ahead, [&](int i, vf(&sums)[NV]) {
         for (int j = 0; j < NV; ++j) sums[j] = activate(sums[j] + bias[j], p.activation);
         if (residual != nullptr) {
           vf more[NV];
@@ -66,7 +69,7 @@ static void head_panels_as(const HeadPanels& p) {
   if constexpr (kArgmax) {
     for (int64_t i = 0; i < panels * scratch; ++i) p.best_row[i] = -1;
   }
-  const auto multiply_tile = [&](int first, int column) __attribute__((always_inline)) {
+  const auto multiply_tile = [&](int first, int column, Ahead ahead) __attribute__((always_inline)) {
     const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
     const int rows = p.rows - first < MR ? p.rows - first : MR;
     const typename D::Panel* weight = weights + column / NR * D::panel_size(p.K);
@@ -74,7 +77,7 @@ static void head_panels_as(const HeadPanels& p) {
     load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
     const auto* norms = reinterpret_cast<const float*>(weight) + NR;  // read by a screen alone
     const int64_t panel = column / NR * scratch;
-    tile_rows<D>(rows, block, weight, padded_for<D>(p.K), [&](int i, vf(&sums)[NV]) {
+    tile_rows<D>(rows, block, weight, padded_for<D>(p.K), ahead, [&](int i, vf(&sums)[NV]) {
       const int64_t place = panel + int64_t{p.row_text[first + i]} * NR;
       for (int j = 0; j < NV; ++j) {
         if constexpr (kScreen) {
@@ -92,10 +95,15 @@ static void head_panels_as(const HeadPanels& p) {
   };
   for (int group = 0; group < p.rows; group += p.rows_at_once) {
     const int last_row = p.rows - group < p.rows_at_once ? p.rows : group + p.rows_at_once;
+    const int block_count = (last_row - group + MR - 1) / MR;
     for (int columns = 0; columns < p.columns; columns += p.columns_at_once) {
       const int last_column = p.columns - columns < p.columns_at_once ? p.columns : columns + p.columns_at_once;
+      const int next = last_column < p.columns ? p.columns_at_once : last_row < p.rows ? -columns : p.next;
       for (int first = group; first < last_row; first += MR) {
-        for (int column = columns; column < last_column; column += NR) multiply_tile(first, column);
+        for (int column = columns; column < last_column; column += NR) {
+          const typename D::Panel* wanted_next = weights + (column + next) / NR * D::panel_size(p.K);
+          multiply_tile(first, column, ahead_of<D>(wanted_next, p.K, (first - group) / MR, block_count));
+        }
       }
     }
   }

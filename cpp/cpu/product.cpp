@@ -21,6 +21,7 @@ void multiply(State& state, const Product& p) {
         .rows = static_cast<int>(p.rows - first < group ? p.rows - first : group),
         .columns = static_cast<int>(p.columns - column < width ? p.columns - column : width),
         .K = p.inner,
+        .next = width * state.pool->size(),
         .bias = p.bias == nullptr ? nullptr : p.bias + column,
         .residual = p.residual == nullptr ? nullptr : p.residual + place,
         .out = p.out + place,

@@ -7,15 +7,15 @@ struct Rows {
 
 // Calls row(i, sums) for i in first..first + M - 1 of a block with the NV vectors of row i. K is a whole number of
 // groups.
-template <class D, int M, class Row>
-FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::Panel* b, int K, Row&& row) {
+template <class D, int M, class Next, class Row>
+FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::Panel* b, int K, Next next, Row&& row) {
   typename D::Sum sums[M][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) sums[i][j] = typename D::Sum{};
   }
-  multiply<D, M>(a, first, b, K, sums);
+  multiply<D, M>(a, first, b, K, sums, next);
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     vf values[NV];
@@ -25,13 +25,14 @@ FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::P
 }
 
 // The same for a number of rows known at run time, 1..MR: all at once, or in powers of two.
-template <class D = Float32, class Row>
-FLES_INLINE void tile_rows(int rows, const typename D::Block* a, const typename D::Panel* b, int K, Row&& row) {
-  if (rows == MR) return tile<D, MR>(a, 0, b, K, row);
+template <class D = Float32, class Next, class Row>
+FLES_INLINE void tile_rows(int rows, const typename D::Block* a, const typename D::Panel* b, int K, Next next,
+                           Row&& row) {
+  if (rows == MR) return tile<D, MR>(a, 0, b, K, next, row);
   int first = 0;
   const auto part = [&](auto size) __attribute__((always_inline)) {
     if ((rows & size.value) == 0) return;
-    tile<D, size.value>(a, first, b, K, row);
+    tile<D, size.value>(a, first, b, K, next, row);
     first += size.value;
   };
   if constexpr (MR > 8) part(Rows<8>{});

@@ -194,10 +194,32 @@ struct Int8 {
 // of many values lies in the second-level cache.
 constexpr int kPanelAhead = 4096, kBlockAhead = 2048;  // bytes
 
+// While a panel is multiplied, every block's tile also fetches its share of the panel that is wanted next. Else the
+// first block would wait for all of it at the speed of the memory, which the others leave idle.
+struct Ahead {
+  const char* at;
+  int64_t step;  // bytes, of each step of the multiplication
+  FLES_INLINE void fetch(Ahead& ahead) {
+    __builtin_prefetch(ahead.at, 0, 2);  // into the second-level cache; an address that is not there does nothing
+    ahead.at += ahead.step;
+  }
+};
+struct NothingAhead {
+  FLES_INLINE void fetch(NothingAhead&) {}
+};
+
+// The share of a block in the panel that is wanted next; none for a single block, which never leaves the memory idle.
+template <class D>
+FLES_INLINE Ahead ahead_of(const typename D::Panel* next, int K, int block, int blocks) {
+  const int64_t step = blocks == 1 ? 0 : D::kPanelStep / blocks;
+  const int64_t steps = padded_for<D>(K) / D::kGroup * 4;
+  return {reinterpret_cast<const char*>(next) + block * steps * step, step};
+}
+
 // Adds the products of rows first..first + M - 1 of a block with a panel to the sums.
-template <class D, int M>
+template <class D, int M, class Next>
 FLES_INLINE void multiply(const typename D::Block* block, int first, const typename D::Panel* panel, int K,
-                          typename D::Sum (&sums)[M][NV]) {
+                          typename D::Sum (&sums)[M][NV], Next next) {
   constexpr int kGroupBytes = 16;
   const char* __restrict a = reinterpret_cast<const char*>(block) + D::kBlockHeader + first * kGroupBytes;
   const char* __restrict b = reinterpret_cast<const char*>(panel) + D::kPanelHeader;
@@ -209,6 +231,7 @@ FLES_INLINE void multiply(const typename D::Block* block, int first, const typen
     for (int step = 0; step < 4; ++step, a += 4, b += D::kPanelStep) {
 #pragma GCC unroll 2
       for (int line = 0; line < D::kPanelStep; line += 64) __builtin_prefetch(b + kPanelAhead + line);
+      Next::fetch(next);
       decltype(D::columns(b, 0)) columns[NV];
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) columns[j] = D::columns(b, j);

@@ -151,10 +151,7 @@ function compare(milliseconds, texts) {
 
 async function timed(contenders, asked) {
   const runs = Object.fromEntries(
-    Object.entries(contenders).map(([name, contender]) => [
-      name,
-      async () => (await contender.ask(asked)).milliseconds[0],
-    ]),
+    Object.entries(contenders).map(([name, contender]) => [name, async () => (await contender.time(asked))[0]]),
   );
   return compare(await interleave(runs, rounds), asked.texts.length);
 }
@@ -230,10 +227,7 @@ if (sections.has('query')) {
       const burners =
         load === 'loaded' ? Array.from({ length: threads }, () => spawn(process.execPath, ['-e', 'for(;;);'])) : [];
       const runs = Object.fromEntries(
-        Object.entries(contenders).map(([name, contender]) => [
-          name,
-          async () => (await contender.ask(asked)).milliseconds,
-        ]),
+        Object.entries(contenders).map(([name, contender]) => [name, async () => contender.time(asked)]),
       );
       const series = await interleave(runs, rounds * 2);
       for (const burner of burners) burner.kill();

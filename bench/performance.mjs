@@ -61,7 +61,7 @@ say(
   '',
   `Machine: ${encode.cpu}, ${encode.cores} cores, ${encode.memoryGb} GB, CPU level \`${encode.cpuLevel}\`, ${encode.threads} threads; measured ` +
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
-    'by up to a factor of two: contenders take turns round by round, ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
+    'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
   '',
   `BERT-base with the sparse head, ${encode.weights} weights; float32 where no type is named. fles starts from texts, the others from token ids, in batches padded to their longest text.`,
   '',

@@ -2,6 +2,12 @@
 // so contenders never compete for the processors.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
+
+/** Threads of some runtimes go on spinning for work after their answer: this long, they would slow the next contender down. */
+const SPINNING = 200;
+/** Milliseconds beyond which a call is not repeated to warm up: what it loses to cold caches is little then. */
+const LONG = 1000;
 
 export class Contender {
   #process;
@@ -20,6 +26,14 @@ export class Contender {
     const answer = JSON.parse(value);
     if (answer.error) throw new Error(`${this.name}: ${answer.error}`);
     return answer;
+  }
+
+  /** Milliseconds of each of `repeat` calls, when the threads of others are at rest and after one call to warm up. */
+  async time({ repeat = 1, ...request }) {
+    await setTimeout(SPINNING);
+    const { milliseconds } = await this.ask(request);
+    if (milliseconds[0] > LONG && repeat === 1) return milliseconds;
+    return (await this.ask({ ...request, repeat })).milliseconds;
   }
 
   stop() {

@@ -158,6 +158,7 @@ FLES_INLINE vi nearest(vf x, vf scale) {
 
 static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* block) {
   constexpr int kGroup = Int8::kGroup;
+  constexpr int kUnused = 32 - 8 * static_cast<int>(sizeof(stored_int8));  // bits of a lane
   auto* scales = static_cast<float*>(block);
   auto* groups = reinterpret_cast<stored_int8*>(static_cast<uint8_t*>(block) + Int8::kBlockHeader);
   for (int i = 0; i < MR; ++i) {
@@ -167,9 +168,9 @@ static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* 
     scales[i] = largest / 127.0f;
     vi sum = vi{};
     pack_row<kGroup>(row, K, padded_for<Int8>(K), groups + i * kGroup, [&](vf x) {
-      const auto narrow = __builtin_convertvector(nearest(x, inverse), stored_int8s);
-      sum += __builtin_convertvector(narrow, vi);  // of what is stored: NaN leaves any bits
-      return narrow;
+      const vi values = nearest(x, inverse);
+      sum += (values << kUnused) >> kUnused;  // of what is stored: NaN leaves any bits
+      return __builtin_convertvector(values, stored_int8s);
     });
     int32_t total = 0;
     for (int j = 0; j < W; ++j) total += sum[j];

@@ -1,6 +1,7 @@
 // cuBLAS, found at run time: one binary serves 11, 12 and 13, and machines without it.
 #include <dlfcn.h>
 
+#include <string>
 #include <type_traits>
 
 #include "cublas.h"
@@ -59,14 +60,17 @@ const Library* library(const char** reason) {
   static const Found found = [] {
     Found f;
     void* handle = nullptr;
-    for (const char* name : {"libcublas.so.13", "libcublas.so.12", "libcublas.so.11"}) {
-      handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    int driver = 0;
+    (void)cudaDriverGetVersion(&driver);
+    for (const int version : {13, 12, 11}) {
+      if (version > driver / 1000) continue;  // it would load, and then not start
+      handle = dlopen(("libcublas.so." + std::to_string(version)).c_str(), RTLD_NOW | RTLD_LOCAL);
       if (handle != nullptr) break;
     }
     if (handle == nullptr) {
       f.reason =
-          "cuBLAS was not found: none of libcublas.so.13, .12 and .11 loads; install CUDA's cuBLAS or add its "
-          "folder to LD_LIBRARY_PATH";
+          "cuBLAS was not found: none of libcublas.so.13, .12 and .11 loads that is no newer than the driver; install "
+          "CUDA's cuBLAS or add its folder to LD_LIBRARY_PATH";
       return f;
     }
     const auto get = [&](auto& function, const char* name) {

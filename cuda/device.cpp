@@ -98,7 +98,8 @@ void Device::require_shared(const char* op, size_t bytes) const {
 cudaEvent_t Device::create_event() const {
   make_current();
   cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+  // Who waits for it sleeps: the processor is wanted for the next texts.
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event");
   return event;
 }
 

@@ -44,7 +44,7 @@ void linear(void* self, const LinearForward& a) {
   if (whole || a.residual == a.out) sums = op.scratch<float>(static_cast<size_t>(a.T) * stride);
   op.device().multiply({.transpose_b = true,
                         .m = a.T,
-                        .n = a.N,
+                        .n = stride,  // some devices want that in fours too; sums beyond N are not read
                         .k = whole ? in.stride : a.K,  // cuBLAS wants whole products in fours; the rest is zeros
                         .a = in.data,
                         .a_type = in.type,

@@ -10,9 +10,10 @@ constexpr int stride_of(DataType type, int K) {
   const int quantum = 16 / bytes_of(type);
   return (K + quantum - 1) / quantum * quantum;
 }
-// Where the scales of int8 rows begin, in bytes.
+// Where the scales of int8 rows begin, in bytes: behind rows up to a multiple of 4, since cuBLAS multiplies whole
+// fours.
 constexpr size_t scales_offset(int64_t rows, int K) {
-  return (static_cast<size_t>(rows) * stride_of(DataType::kInt8, K) + 255) / 256 * 256;
+  return (static_cast<size_t>((rows + 3) / 4 * 4) * stride_of(DataType::kInt8, K) + 255) / 256 * 256;
 }
 constexpr size_t operand_bytes(DataType type, int64_t rows, int K) {
   return type == DataType::kInt8 ? scales_offset(rows, K) + static_cast<size_t>(rows) * sizeof(float)

@@ -9,6 +9,8 @@ export interface Native {
   platform(): Platform;
   /** Of the compute threads, before they run. */
   setThreads(count: number): void;
+  /** Compute threads that run, or else would; asks no device. */
+  threadCount(): number;
   /** Bytes of memory that a device has of its own; 0 where that is the host's. ERR_DEVICE_UNAVAILABLE. */
   deviceMemory(device: string): number;
   /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */

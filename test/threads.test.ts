@@ -46,3 +46,9 @@ test('--threads says so on the command line', async () => {
   expect(code).toBe(2);
   expect(stderr).toContain('Expected an integer in 1..1024');
 });
+
+test('the package is imported without asking for threads, a CPU level or a device', () => {
+  const env = { ...process.env, FLES_CPU: 'nonsense', FLES_NUM_THREADS: 'nonsense', FLES_CUDA_LIBRARY: '/nowhere' };
+  const { stderr, status } = spawnSync(process.execPath, ['-e', `require(${dist})`], { encoding: 'utf8', env });
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+});

@@ -9,7 +9,8 @@
 namespace fles {
 
 const std::vector<SearchAlgorithm>& search_algorithms() {
-  static const std::vector<SearchAlgorithm> algorithms = {
+  // Never destroyed: searches may be under way when the process ends.
+  static const auto& algorithms = *new std::vector<SearchAlgorithm>{
       {"exhaustive", search_exhaustive},
       {"block_accumulation", search_block_accumulation},
   };

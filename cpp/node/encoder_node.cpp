@@ -50,10 +50,11 @@ class NativeEncoder : public Napi::ObjectWrap<NativeEncoder> {
     const Napi::Env env = info.Env();
     return guarded(env, [&] {
       const Napi::Object object = info[0].As<Napi::Object>();
-      const Backend& backend = backend_for(string_at(object, "device"));
       return run_async(
           env, Executor::compute(),
-          [&backend, source = model_source_from(object)] { return std::make_shared<Encoder>(backend, source); },
+          [device = string_at(object, "device"), source = model_source_from(object)] {
+            return std::make_shared<Encoder>(backend_for(device), source);  // a device takes seconds to start
+          },
           [](Napi::Env e, std::shared_ptr<Encoder>& encoder) -> Napi::Value {
             return constructor_of(e, "NativeEncoder").New({Napi::External<std::shared_ptr<Encoder>>::New(e, &encoder)});
           });

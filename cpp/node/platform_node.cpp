@@ -49,6 +49,12 @@ Napi::Value set_threads(const Napi::CallbackInfo& info) {
   });
 }
 
+// threadCount(): number
+Napi::Value count_threads(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value { return Napi::Number::New(env, thread_count()); });
+}
+
 // deviceMemory(device: string): number   bytes that the device has of its own; 0 where that is the host's memory
 Napi::Value device_memory(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -74,6 +80,7 @@ Napi::Value roofline(const Napi::CallbackInfo& info) {
 void export_platform(Napi::Env env, Napi::Object exports) {
   exports.Set("deviceMemory", Napi::Function::New(env, device_memory, "deviceMemory"));
   exports.Set("roofline", Napi::Function::New(env, roofline, "roofline"));
+  exports.Set("threadCount", Napi::Function::New(env, count_threads, "threadCount"));
   exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));
   exports.Set("platform", Napi::Function::New(env, platform, "platform"));
 }

@@ -43,11 +43,11 @@ class NativeTrainer : public Napi::ObjectWrap<NativeTrainer> {
     const Napi::Env env = info.Env();
     return guarded(env, [&] {
       const Napi::Object object = info[0].As<Napi::Object>();
-      const Backend& backend = backend_for(string_at(object, "device"));
       return run_async(
           env, Executor::compute(),
-          [&backend, source = model_source_from(object), options = trainer_options_from(info[1].As<Napi::Object>())] {
-            return std::make_shared<Trainer>(backend, source, options);
+          [device = string_at(object, "device"), source = model_source_from(object),
+           options = trainer_options_from(info[1].As<Napi::Object>())] {
+            return std::make_shared<Trainer>(backend_for(device), source, options);
           },
           [](Napi::Env e, std::shared_ptr<Trainer>& trainer) -> Napi::Value {
             return constructor_of(e, "NativeTrainer").New({Napi::External<std::shared_ptr<Trainer>>::New(e, &trainer)});

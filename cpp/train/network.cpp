@@ -44,6 +44,7 @@ void Network::reserve(int B, int T, bool keep) {
   };
   // What is too small goes before what replaces it comes, so that the peak is the new size alone.
   if (B > text_capacity_) {
+    text_capacity_ = 0;
     text_ids_ = Buffer();
     text_ids_ = allocate(B, 1);
     text_capacity_ = B;

@@ -203,6 +203,7 @@ std::shared_ptr<PackedSlot> TrainableModel::slot(int N, int K, DataType type) {
 
 const PackedMatrix* TrainableModel::packed(PackedSlot& slot, const TrainableLinear& layer) {
   if (slot.holds == layer.weight.value) return slot.matrix.get();
+  slot.holds = nullptr;  // until all rows are there
   const int rows = backend_.rows_at_once;
   ThreadPool::shared().parallel_for((layer.N + rows - 1) / rows, [&](int64_t i, int) {
     const int first = static_cast<int>(i) * rows;

@@ -61,7 +61,7 @@ double Trainer::norm_of(const float* values, int64_t count) {
 
 // Cuts the texts into micro-batches in their order.
 void Trainer::begin(Texts texts, std::vector<int32_t> text_ids) {
-  live_ = false;
+  live_ = encoded_ = false;
   texts_ = std::move(texts);
   text_ids_ = std::move(text_ids);
   micros_.clear();
@@ -110,7 +110,7 @@ void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancell
     }
     head_->forward(batch.texts, micro.first, need, in, pooled_.data() + (first_row + micro.first) * columns());
   }
-  live_ = true;
+  live_ = encoded_ = true;
 }
 
 // A new gradient of all parameters from d_pooled_, whose rows from `first_row` on belong to the texts under way. Begins
@@ -185,6 +185,7 @@ UpdateReport Trainer::apply(const UpdateSettings& settings) {
     update(0, model_.decaying_count(), settings.weight_decay);
     update(model_.decaying_count(), model_.count() - model_.decaying_count(), 0);
     model_.forget_packed();
+    live_ = encoded_ = false;  // with the former weights
   }
   report.steps = steps_;
   report.bytes = bytes();
@@ -252,6 +253,8 @@ Losses Trainer::losses(const TrainingBatch& batch, const ObjectiveSettings& obje
 
 void Trainer::backward(const std::vector<float>& gradients, const std::atomic<bool>& cancelled) {
   const std::scoped_lock held(one_call_);
+  if (!encoded_)
+    fail("ERR_BATCH_SIZE", "no texts have been encoded, expected those of the gradients; encode them first");
   const size_t expected = static_cast<size_t>(texts_.count()) * columns();
   if (gradients.size() != expected) {
     fail("ERR_BATCH_SIZE", "gradients has %zu values, expected %zu (those of the texts last encoded)", gradients.size(),

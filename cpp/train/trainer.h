@@ -98,14 +98,15 @@ class Trainer {
   Network network_;
   std::unique_ptr<Head> head_;
   Objective objective_;
-  int64_t steps_ = 0;
-  Seconds seconds_;  // of the step under way
+  std::atomic<int64_t> steps_ = 0;  // read while a step is under way
+  Seconds seconds_;                 // of the step under way
 
   // The texts under way. The network holds the activations of the last micro-batch while `live_`.
   Texts texts_;
   std::vector<int32_t> text_ids_;
   std::vector<Micro> micros_;
   bool live_ = false;
+  bool encoded_ = false;  // all of them went through the network and the head
 
   GrowingBuffer pooled_, d_pooled_;  // a row a text, with the columns of the head
   std::shared_ptr<Masked> masked_;

@@ -56,7 +56,6 @@ export interface IndexInfo {
 
 /** Queries handed to one thread at a time: enough to make the hand-over cheap, few enough to share the work evenly. */
 const MAX_QUERIES_AT_ONCE = 32;
-const THREADS = native.platform().threads;
 
 /**
  * An inverted index over sparse vectors, on disk and memory-mapped: exact inner-product search.
@@ -169,7 +168,8 @@ export class InvertedIndex {
     signal: AbortSignal | undefined,
     nameOf: (query: number) => string,
   ): Promise<Hit[][]> {
-    const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * THREADS)));
+    const threads = native.threadCount();
+    const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * threads)));
     const parts: Hit[][][] = [];
     let begin = 0;
     return cancellable(signal, async (cancellation) => {
@@ -189,7 +189,7 @@ export class InvertedIndex {
           throw error;
         }
       };
-      await Promise.all(Array.from({ length: 2 * THREADS }, worker));
+      await Promise.all(Array.from({ length: 2 * threads }, worker));
       return parts.flat();
     });
   }

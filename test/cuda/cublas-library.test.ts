@@ -17,7 +17,12 @@ beforeAll(() => {
   writeFileSync(
     main,
     `#include <cstdio>
+    #include <cstdlib>
     #include "cublas.h"
+    cudaError_t cudaDriverGetVersion(int* version) {
+      *version = std::atoi(std::getenv("DRIVER"));
+      return cudaSuccess;
+    }
     int main() {
       const char* reason = nullptr;
       const cublas::Library* found = cublas::library(&reason);
@@ -40,7 +45,7 @@ const FUNCTIONS = [
 ];
 
 /** What is found where these versions are, each with its functions; a text in their place is the content of a broken file. */
-function found(name: string, versions: Record<number, string[] | string>): string {
+function found(name: string, versions: Record<number, string[] | string>, driver = '13000'): string {
   const here = join(folder, name);
   mkdirSync(here);
   for (const [version, functions] of Object.entries(versions)) {
@@ -48,7 +53,10 @@ function found(name: string, versions: Record<number, string[] | string>): strin
     if (typeof functions === 'string') writeFileSync(path, functions);
     else compileShared(path, functions.map((one) => `extern "C" int ${one}() { return ${version}; }\n`).join(''));
   }
-  const { stdout } = spawnSync(program, { encoding: 'utf8', env: { ...process.env, LD_LIBRARY_PATH: here } });
+  const { stdout } = spawnSync(program, {
+    encoding: 'utf8',
+    env: { ...process.env, LD_LIBRARY_PATH: here, DRIVER: driver },
+  });
   return stdout;
 }
 
@@ -59,8 +67,15 @@ test('the newest cuBLAS that loads is taken', () => {
   expect(found('broken', { 13: 'not a library', 11: FUNCTIONS })).toBe('version 11');
 });
 
+test('no cuBLAS is taken that is newer than the driver', () => {
+  expect(found('old driver', { 12: FUNCTIONS, 13: FUNCTIONS }, '12090')).toBe('version 12');
+  expect(found('older driver', { 13: FUNCTIONS }, '12090')).toMatch(/^cuBLAS was not found/);
+});
+
 test('without cuBLAS, or one of its functions, the reason says so', () => {
-  expect(found('none', {})).toMatch(/^cuBLAS was not found: none of libcublas\.so\.13, \.12 and \.11 loads; install/);
+  expect(found('none', {})).toMatch(
+    /^cuBLAS was not found: none of libcublas\.so\.13, \.12 and \.11 loads that is no newer than the driver; install/,
+  );
   for (const missing of FUNCTIONS) {
     const others = FUNCTIONS.filter((name) => name !== missing);
     expect(found(`without ${missing}`, { 12: others }), missing).toBe(

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { native } from '../../lib/native';
 import { type DataType, dataTypes } from '../support/data-types';
-import { devices, expectClose, randomFloats, remembered, runOp, unwritten } from '../support/native-ops';
+import {
+  devices,
+  expectClose,
+  randomFloats,
+  remembered,
+  rowsStandAlone,
+  runOp,
+  unwritten,
+} from '../support/native-ops';
 import { cases, logits, reference, type SparseHeadArguments } from './sparse_head.cases';
 
 const run = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
@@ -37,8 +45,12 @@ const withMax = typed.filter(({ args }) => args.pooling === 'max');
 
 describe.each(devices)('sparse_head on %s', (device) => {
   test.each(typed)('pools $name in $dtype', ({ args, dtype, expected }) => {
-    const pooled = run(device, args, dtype);
-    expectClose(ofTextsWithTokens(args, pooled), (round) => ofTextsWithTokens(args, expected(args, round)));
+    const pooled = ofTextsWithTokens(args, run(device, args, dtype));
+    // Tensor cores of a device add eight products at once and cut the sum off, which nothing evens out.
+    const cutOff = dtype === 'bfloat16' && !rowsStandAlone(device);
+    const largest = pooled.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const extra = cutOff ? (args.C / 8) * 2 ** -23 * largest : 0;
+    expectClose(pooled, (round) => ofTextsWithTokens(args, expected(args, round)), extra);
   });
 
   test('a text without tokens gets -infinity (max) or 0 (sum), and argmax -1', () => {

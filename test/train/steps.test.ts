@@ -374,6 +374,21 @@ describe('a batch that contradicts itself is refused:', () => {
     await expect(trainer.backward(pooled.subarray(1))).rejects.toMatchObject({ code: 'ERR_BATCH_SIZE' });
     await expect(trainer.addGradients(pooled.subarray(1))).rejects.toMatchObject({ code: 'ERR_BATCH_SIZE' });
   });
+
+  test('gradients of texts that were not encoded with these weights', async () => {
+    const trainer = await create();
+    const refused = async () =>
+      expect(trainer.backward(gradients)).rejects.toMatchObject({
+        code: 'ERR_BATCH_SIZE',
+        message: expect.stringContaining('encode them first'),
+      });
+    const gradients = new Float32Array(0);
+    await refused();
+    await trainer.step(batch, objective, update);
+    await refused();
+    await trainer.stepMaskedLanguageModel({ ...documents, labels: fixture.labels }, update);
+    await refused();
+  });
 });
 
 test('a term that is not known, and options out of range, are refused by name', async () => {

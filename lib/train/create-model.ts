@@ -42,7 +42,14 @@ const KEYS = [
 ] as const;
 
 /** Files that decide what a folder is: one that stands there would be read as a part of the new model. */
-const DECIDING = ['config.json', 'tokenizer.json', 'modules.json', 'sentence_bert_config.json', 'idf.json'];
+const DECIDING = [
+  'config.json',
+  'tokenizer.json',
+  'modules.json',
+  'sentence_bert_config.json',
+  'added_tokens.json',
+  'idf.json',
+];
 
 /**
  * Makes a BERT with a masked-language-model head from scratch, as a Hugging Face folder: a WordPiece vocabulary learnt from texts,

@@ -35,6 +35,18 @@ describe('a vocabulary learnt from texts', () => {
     );
   });
 
+  test('is not learnt from nothing', async () => {
+    const once = (function* () {
+      yield* texts;
+    })();
+    await learnWordPieces(once, 60);
+    for (const nothing of [[], ['', ' \n'], once]) {
+      await expect(learnWordPieces(nothing, 60)).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_VOCABULARY_SIZE', message: expect.stringContaining('have 0 words') }),
+      );
+    }
+  });
+
   test('reads texts as BERT does: lower case, no accents, punctuation apart', async () => {
     const terms = await learnWordPieces(['Élan-vital'], 100);
     expect(terms).toEqual(expect.arrayContaining(['elan', 'vital', '-']));

@@ -47,6 +47,11 @@ export function namedMetrics(names: readonly string[]): { name: string; value: N
   return [...new Set(checkStrings('metrics', names))].map((name) => ({ name, value: namedMetric(name) }));
 }
 
+/** The largest cut-off of some metrics, 0 where none has one: so many documents a query they look at. */
+export function deepestCut(names: readonly string[]): number {
+  return Math.max(0, ...names.map((name) => Number(/_(\d+)$/.exec(name)?.[1] ?? 0)));
+}
+
 function unknownMetric(name: string): FlesError {
   const known = [...WITHOUT_CUT, ...WITH_CUT.map((stem) => `${stem}_10`)];
   const guess = nearest(name, known);

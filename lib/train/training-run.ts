@@ -112,6 +112,7 @@ export class TrainingRun {
           window: EMPTY_WINDOW,
           nnz: null,
           best: null,
+          last: null,
           evaluationDue: false,
           vanished: 0,
           clamped: [],
@@ -278,8 +279,8 @@ export class TrainingRun {
       const line = { kind: 'evaluation', step: this.#step, time: now(), ...found, best } as const;
       const before = this.#content;
       try {
-        // The card of the best model tells of its own evaluation.
-        if (best) this.#content = { ...before, best: line };
+        // The card of a model tells of its own evaluation.
+        this.#content = { ...before, last: line, best: best ? line : before.best };
         if (best) await this.#keepBest(candidate);
         await log.write(line);
       } catch (error) {
@@ -314,7 +315,8 @@ export class TrainingRun {
   async #writeFolder(directory: string): Promise<ModelKind> {
     const { config, spec, output, bagDropped } = this.#parts;
     const { text, task } = config;
-    const { nnz, best } = this.#content;
+    const { nnz, best, last } = this.#content;
+    const evaluation = directory === join(output, BEST) ? best : last;
     const card = modelCard({
       name: basename(output),
       config,
@@ -323,7 +325,8 @@ export class TrainingRun {
       ...(nnz && { nnz }),
       lambda: this.#lambdas(this.#step).documents,
       adjustments: this.#content.clfr.adjustments,
-      ...(best && { evaluation: best }),
+      ...(evaluation && { evaluation }),
+      ...(best && { bestStep: best.step }),
       fles: version,
     });
     const kind = modelKindOf(config, spec);

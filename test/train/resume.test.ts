@@ -225,6 +225,25 @@ test('a best model that cannot be kept is kept when the run goes on', async () =
   expect(await evaluations('out')).toEqual([expect.objectContaining({ step: 8, best: true })]);
 });
 
+test('the card of a model tells of its own evaluation, also where an earlier one was better', async () => {
+  let value = 0.9;
+  vi.spyOn(Evaluation.prototype, 'run').mockImplementation(async () => {
+    value -= 0.1;
+    return { metrics: { ndcg_cut_10: value }, nnz: null, flops: null, seconds: 1 };
+  });
+  const config = tiny.config('out', { evaluation: { data: tiny.dev, every: 8 } });
+  await stoppedAfter(18, config);
+  await new Trainer(config).run({ resume: true });
+  const card = (...folder: string[]) => readFile(join(tiny.folder, 'out', ...folder, 'README.md'), 'utf8');
+  expect(await card('best')).toMatch(/after step 8:\n(.*\n)*\| ndcg_cut_10 \| 0.8000 \|\n\n/);
+  expect(await card()).toMatch(
+    /after step 20:\n(.*\n)*\| ndcg_cut_10 \| 0.6000 \|\n\nThe step 8 was better by ndcg_cut_10: its model is in `best`.\n/,
+  );
+  // Done, the run has the same to tell.
+  await new Trainer(config).run({ resume: true });
+  expect(await card()).toContain('after step 20:');
+});
+
 test('texts of an evaluation that are longer than the model reads are refused before the first step', async () => {
   const config = tiny.config('out', { evaluation: { data: tiny.dev, maxLength: 33 } });
   await expect(new Trainer(config).run()).rejects.toMatchObject({

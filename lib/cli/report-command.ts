@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { addRequired } from './option-parsers';
-import { checkOutputPath, writeStdout } from './output';
+import { checkOutputPath, writeOutput, writeStdout } from './output';
 
 /** `fles report`: the curves of training runs on one page. */
 export function reportCommand(): Command {
@@ -14,10 +14,14 @@ export function reportCommand(): Command {
   return addRequired(command, '--output <file>', 'the page to write')
     .addHelpText('after', '\nExample:\n  fles report controlled uncontrolled --output report.html')
     .action(async (runs: string[], { output }: { output: string }) => {
-      const { writeTrainReport } = await import('../train/report.js');
       const { METRICS_FILE } = await import('../train/run-log.js');
       await checkOutputPath(output, [...runs, ...runs.map((run) => join(run, METRICS_FILE))]);
-      await writeTrainReport(output, runs);
+      await writeOutput(output, page(runs));
       await writeStdout([`${output}\n`]);
     });
+}
+
+async function* page(runs: readonly string[]): AsyncGenerator<string> {
+  const { trainReport } = await import('../train/report.js');
+  yield await trainReport(runs);
 }

@@ -46,7 +46,7 @@ export function trainCommand(session: Session): Command {
 
 async function train(options: Options, session: Session): Promise<void> {
   // Loaded here, for the native addon comes with it: help and --version must work without.
-  const { makeConfig, parseSetting, readConfigFile } = await import('../train/config.js');
+  const { makeConfig, parseSetting, readConfigFile, TRAIN_SCHEMA } = await import('../train/config.js');
   const { Trainer } = await import('../train/trainer.js');
   const { model, data, output, teacher } = options;
   const flags = {
@@ -55,10 +55,11 @@ async function train(options: Options, session: Session): Promise<void> {
     ...(output !== undefined && { output }),
     ...(teacher !== undefined && { loss: { distillation: { teacher } } }),
   };
+  const settings = (options.set ?? []).map(parseSetting);
   const layers = [
-    ...(await baseConfig(options, readConfigFile)),
+    ...(await baseConfig(options, outputOf(options, settings, TRAIN_SCHEMA.output.initial), readConfigFile)),
     { source: 'the command line', changes: flags },
-    ...(options.set ?? []).map(parseSetting),
+    ...settings,
   ];
   const config = withTeacher(teacher, (...first) => makeConfig(options.preset, ...first, ...layers));
   const result = await run(new Trainer(config), options, session);
@@ -74,19 +75,27 @@ async function train(options: Options, session: Session): Promise<void> {
     ...(memory
       ? [`memory: ${megabytes(memory.total)} MB of the core, ${megabytes(memory.head)} MB of them in the head\n`]
       : []),
-    `report: ${result.report}\n`,
+    ...(result.report === null ? [] : [`report: ${result.report}\n`]),
   ]);
 }
 
 /** The file of `--config`; without a recipe, a run that goes on has the configuration that it began with. */
 async function baseConfig(
-  { config, preset, resume, output }: Options,
+  { config, preset, resume }: Options,
+  output: string,
   read: (path: string) => Promise<ConfigLayer>,
 ): Promise<ConfigLayer[]> {
   if (config !== undefined) return [await read(config)];
-  if (!resume || preset !== undefined || output === undefined) return [];
+  if (!resume || preset !== undefined) return [];
   const path = join(output, 'train-config.json');
-  return existsSync(path) ? [await read(path)] : [];
+  // The folder may have been moved since.
+  return existsSync(path) ? [await read(path), { source: 'the command line', changes: { output } }] : [];
+}
+
+/** The folder of the run, which `--set` may name too. */
+function outputOf({ output }: Options, settings: readonly ConfigLayer[], initial: string): string {
+  const named = settings.map(({ changes }) => (changes as { output?: unknown }).output);
+  return named.filter((name) => typeof name === 'string').at(-1) ?? output ?? initial;
 }
 
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);

@@ -20,7 +20,7 @@ import { type BeirDataset, documentText } from './beir';
 import { Bm25Index } from './bm25';
 import { type Evaluation, evaluate } from './evaluate';
 import { type DenseRows, searchDense } from './exhaustive';
-import { DEFAULT_METRICS, namedMetrics } from './metrics';
+import { DEFAULT_METRICS, deepestCut, namedMetrics } from './metrics';
 import type { Run } from './ranking';
 import { cut, flops, meanNnz } from './statistics';
 import type { Bm25System, DenseSystem, SparseSearcherFactory, SparseSystem, System } from './systems';
@@ -47,7 +47,7 @@ export interface CompareOptions {
   createSearcher?: SparseSearcherFactory;
   /** trec_eval's names, `DEFAULT_METRICS` by default. */
   metrics?: readonly string[];
-  /** Documents a query of the runs, by default 1000. */
+  /** Documents a query of the runs, by default 1000, or as many as the largest cut-off of the metrics. */
   depth?: number;
   /** Keep a document whose id equals the query's, by default not, as BEIR has it. */
   keepSameId?: boolean;
@@ -132,12 +132,12 @@ class Comparison {
   ) {
     const thresholds = options.thresholds ?? [0];
     // Here, because a name that is none would show after the first system only.
-    namedMetrics(options.metrics ?? DEFAULT_METRICS);
+    const metrics = namedMetrics(options.metrics ?? DEFAULT_METRICS).map(({ name }) => name);
     checkBoolean('keepSameId', options.keepSameId);
     checkFunction('createSearcher', options.createSearcher);
     checkArray('thresholds', thresholds, 'numbers');
     this.thresholds = [...new Set(thresholds.map((t) => checkNumber('threshold', t, 0, Number.MAX_VALUE)))];
-    this.depth = checkInteger('depth', options.depth ?? 1000, 1, 1e6);
+    this.depth = checkInteger('depth', options.depth ?? Math.max(1000, deepestCut(metrics)), 1, 1e6);
     this.k = this.depth + (options.keepSameId ? 0 : 1);
   }
 

@@ -161,7 +161,7 @@ async function listModel(
 /** Folders of sentence-transformers' modules: `0_Transformer`, `1_Pooling`, `query_0_SparseStaticEmbedding`. */
 const MODULE_FOLDER = /^([A-Za-z]+_)?\d+_\w+$/;
 const SMALL_FILE =
-  /^((config|modules|router_config|config_sentence_transformers|sentence_[\w-]+_config|tokenizer|tokenizer_config|idf)\.json|vocab\.txt)$/;
+  /^((config|modules|router_config|config_sentence_transformers|sentence_[\w-]+_config|tokenizer|tokenizer_config|added_tokens|idf)\.json|vocab\.txt)$/;
 const WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;
 
 function isModelFile(path: string): boolean {

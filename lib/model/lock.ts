@@ -39,8 +39,8 @@ async function acquire(path: string, signal: AbortSignal | undefined): Promise<v
         await writeOwner(file, path);
         return;
       }
-      if (await isStale(path)) await rm(path, { force: true });
-      else await sleep(100, undefined, { signal }).catch(() => throwIfAborted(signal));
+      if ((await isStale(path)) && (await removeStale(path))) continue;
+      await sleep(100, undefined, { signal }).catch(() => throwIfAborted(signal));
     }
   } catch (error) {
     throw fileError(error, path);
@@ -56,6 +56,33 @@ async function writeOwner(file: FileHandle, path: string): Promise<void> {
     await file.close().catch(() => undefined);
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
+  }
+}
+
+/**
+ * Removes a stale lock, one taker at a time: of two that have seen it, the second would remove the lock that the first has taken
+ * meanwhile. Returns false while another one is at it.
+ */
+async function removeStale(path: string): Promise<boolean> {
+  const guard = `${path}.takeover`;
+  const file = await open(guard, 'wx').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  if (!file) {
+    // It stands for a moment, unless its process was killed in it.
+    const age = await stat(guard).then(
+      ({ mtimeMs }) => Math.abs(Date.now() - mtimeMs),
+      () => 0,
+    );
+    if (age > STALE_MS) await rm(guard, { force: true });
+    return false;
+  }
+  try {
+    await file.close();
+    if (await isStale(path)) await rm(path, { force: true });
+    return true;
+  } finally {
+    await rm(guard, { force: true });
   }
 }
 

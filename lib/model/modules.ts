@@ -125,19 +125,33 @@ async function findTable(table: Module, directory: string): Promise<ModelSpec['i
 async function applyModule(module: Module, layout: Layout): Promise<void> {
   switch (module.kind) {
     case 'SpladePooling':
+      checkOrder(module, layout);
       layout.mode = 'sparse';
       layout.pooling = await readSpladePooling(module);
       return;
     case 'Pooling':
+      checkOrder(module, layout);
       layout.mode = 'dense';
       layout.dense.pooling = await readDensePooling(module, layout);
       return;
     case 'Normalize':
+      checkOrder(module, layout);
       layout.dense.normalize = true;
       return;
     default:
       throw unsupported(module);
   }
+}
+
+/** A text is pooled once, and only a dense vector that is pooled is made as long as 1. */
+function checkOrder({ kind, source }: Module, { mode }: Layout): void {
+  const fits = kind === 'Normalize' ? mode === 'dense' : mode === undefined;
+  if (fits) return;
+  const before = mode === undefined ? 'no pooling' : mode === 'sparse' ? 'SpladePooling' : 'Pooling';
+  throw new FlesError(
+    'ERR_MODEL_MODULE',
+    `${source} has the module ${show(kind)} behind ${before}, expected one pooling, and Normalize behind Pooling alone; choose another model`,
+  );
 }
 
 function unsupported({ kind, source }: Module): FlesError {

@@ -50,7 +50,7 @@ export async function readVocabulary(directory: string): Promise<Vocabulary | un
     path = join(directory, 'vocab.txt');
     const terms = await readLines(path);
     if (!terms) return undefined;
-    definition = fromTerms(terms, settings, path);
+    definition = fromTerms(terms, await readAdded(directory, settings), settings, path);
   }
   definition.truncation = null;
   definition.padding = null;
@@ -156,9 +156,35 @@ async function readLines(path: string): Promise<string[] | undefined> {
   return lines;
 }
 
-function fromTerms(terms: string[], settings: JsonFile, path: string): Record<string, unknown> {
+/**
+ * What was added to the terms of vocab.txt: by tokenizer_config.json, else by added_tokens.json, the older form, which has no more
+ * than contents and ids.
+ */
+async function readAdded(directory: string, settings: JsonFile): Promise<Record<string, unknown>[]> {
+  const given = settings.object('added_tokens_decoder');
+  if (Object.keys(given.value).length > 0) {
+    return Object.keys(given.value).map((id) => {
+      const token = given.object(id);
+      const flag = (name: string) => token.boolean(name, false);
+      const flags = Object.fromEntries(ADDED_FLAGS.map((name) => [name, flag(name)]));
+      return { ...flags, id: Number(id), content: token.value.content };
+    });
+  }
+  const file = await readJsonFile(join(directory, 'added_tokens.json'));
+  const flags = Object.fromEntries(ADDED_FLAGS.map((name) => [name, name === 'normalized']));
+  return Object.entries(file?.value ?? {}).map(([content, id]) => ({ ...flags, id, content }));
+}
+
+const ADDED_FLAGS = ['single_word', 'lstrip', 'rstrip', 'normalized', 'special'] as const;
+
+function fromTerms(
+  terms: string[],
+  further: Record<string, unknown>[],
+  settings: JsonFile,
+  path: string,
+): Record<string, unknown> {
   const vocab = new Map(terms.map((term, id) => [term, id]));
-  const added = SPECIAL_NAMES.flatMap(([key, name]) => {
+  const special = SPECIAL_NAMES.flatMap(([key, name]) => {
     const content = specialName(settings, key, name);
     const id = vocab.get(content);
     return id === undefined
@@ -166,9 +192,10 @@ function fromTerms(terms: string[], settings: JsonFile, path: string): Record<st
       : [{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }];
   });
   if (vocab.size === 0) throw new FlesError('ERR_TOKENIZER', `${path} is empty, expected one term a line`);
+  const added = new Map([...special, ...further].map((token) => [token.content, token]));
   return {
     version: '1.0',
-    added_tokens: added.sort((a, b) => a.id - b.id),
+    added_tokens: [...added.values()].sort((a, b) => Number(a.id) - Number(b.id)),
     normalizer: {
       type: 'BertNormalizer',
       clean_text: true,

@@ -1,4 +1,5 @@
-import { checkChoice, checkObject } from '../check';
+import { checkChoice, checkInteger, checkNumber, checkObject, show } from '../check';
+import { FlesError } from '../errors';
 import { stepsOf } from './schedule';
 
 /** How lambda follows the measurement: see `controlLaw` for each. */
@@ -132,12 +133,10 @@ const EMPTY_WINDOW: ClfrWindow = {
  * FLOPS regularisation, once an interval. A controller is a pure function of state and measurement; there is no update after
  * the last step, which nothing would follow.
  *
- * @throws FlesError `ERR_ARGUMENT_TYPE`, `ERR_OPTION_VALUE` (a law that does not exist)
+ * @throws FlesError `ERR_ARGUMENT_TYPE`, `ERR_OPTION_VALUE` (a law or measure that does not exist), `ERR_OPTION_RANGE`
  */
 export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
-  checkObject('config', config, 'the keys of clfr', ['target', 'window', 'interval', 'lambdaMin', 'lambdaMax']);
-  checkChoice('law', config.law, CLFR_LAWS);
-  checkObject('run', run, '{steps, stepsPerEpoch}', ['steps', 'stepsPerEpoch']);
+  checkConfig(config, run);
   const closed = config.law !== 'none' && config.law !== 'quadratic';
   const everyStep = config.law === 'per-step';
   const interval = everyStep ? 1 : config.interval === 'epoch' ? run.stepsPerEpoch : config.interval;
@@ -174,11 +173,13 @@ export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
     },
 
     update(state, measurement) {
-      const { step } = measurement;
       if (!closed) return { state, decisions: [] };
+      const withFrequencies = config.measure === 'flops';
+      checkMeasurement(measurement, withFrequencies || config.queryTarget !== null, withFrequencies);
+      const { step } = measurement;
       const left = (interval - (step % interval)) % interval;
       if (left >= window) return { state, decisions: [] };
-      const counted = { ...state, window: add(state.window, measurement, config.measure === 'flops') };
+      const counted = { ...state, window: add(state.window, measurement, withFrequencies) };
       if (left > 0) return { state: counted, decisions: [] };
       if (step >= run.steps) return { state: { ...state, window: EMPTY_WINDOW }, decisions: [] };
 
@@ -196,6 +197,40 @@ export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
       };
     },
   };
+}
+
+const LARGEST = Number.MAX_VALUE;
+const MOST = Number.MAX_SAFE_INTEGER;
+
+/** Refuses what a program of one's own may hand over: a number that is absent would make lambda NaN. */
+function checkConfig(config: ClfrConfig, run: RunLength): void {
+  checkObject('config', config, 'the keys of clfr', ['target', 'window', 'interval', 'lambdaMin', 'lambdaMax']);
+  const { law, measure, target, queryTarget, interval, window, lambdaMin, lambdaMax } = config;
+  checkChoice('law', law, CLFR_LAWS);
+  checkChoice('measure', measure, ['nnz', 'flops']);
+  checkNumber('target', target, Number.MIN_VALUE, LARGEST);
+  if (queryTarget !== null) checkNumber('queryTarget', queryTarget, Number.MIN_VALUE, LARGEST);
+  const own = { pi: ['integralGain', 'deadBand'], quadratic: ['warmup'] } as const;
+  const numbers = law === 'pi' || law === 'quadratic' ? own[law] : [];
+  checkNumber('gain', config.gain, law === 'adaptive' ? Number.MIN_VALUE : 0, LARGEST);
+  for (const key of numbers) checkNumber(key, config[key], 0, LARGEST);
+  if (interval !== 'epoch') checkInteger('interval', interval, 1, MOST);
+  checkInteger('window', window, 1, MOST);
+  checkNumber('lambdaMin', lambdaMin, 0, LARGEST);
+  checkNumber('lambdaMax', lambdaMax, lambdaMin, LARGEST);
+  checkObject('run', run, '{steps, stepsPerEpoch}', ['steps', 'stepsPerEpoch']);
+  for (const key of ['steps', 'stepsPerEpoch'] as const) checkInteger(key, run[key], 1, MOST);
+}
+
+/** The same of what a step has seen; `withQueries` and `withFrequencies` where a loop needs them. */
+function checkMeasurement(seen: ClfrMeasurement, withQueries: boolean, withFrequencies: boolean): void {
+  const counts = ['step', 'documents', 'documentTerms', 'queries', 'queryTerms'] as const;
+  checkObject('measurement', seen, `{${counts.join(', ')}}`, counts);
+  const least = { step: 1, documents: 1, documentTerms: 0, queries: withQueries ? 1 : 0, queryTerms: 0 };
+  for (const key of counts) checkInteger(key, seen[key], least[key], MOST);
+  for (const key of withFrequencies ? (['documentFrequencies', 'queryFrequencies'] as const) : []) {
+    if (!seen[key]) throw new FlesError('ERR_ARGUMENT_TYPE', `${key} is ${show(seen[key])}, expected a count a term`);
+  }
 }
 
 function add(window: ClfrWindow, measurement: ClfrMeasurement, withFrequencies: boolean): ClfrWindow {

@@ -322,6 +322,11 @@ function checkConfig(config: TrainConfig): void {
       `clfr.queryTarget is ${clfr.queryTarget} but network.queryKind is "bag": no lambda moves the terms of such queries; set clfr.queryTarget=null`,
     );
   }
+  if (task === 'retrieval' && (batch.givenNegatives ?? 0) > batch.negatives) {
+    throw refuse(
+      `batch.givenNegatives is ${batch.givenNegatives}, expected at most batch.negatives, ${batch.negatives}; lower it or raise that`,
+    );
+  }
   if (task === 'mlm' && batch.lastStep === 'wrap') {
     throw refuse('batch.lastStep is "wrap", which the task mlm does not have; set batch.lastStep=drop');
   }
@@ -340,5 +345,12 @@ function checkConfig(config: TrainConfig): void {
   }
   if (task === 'retrieval' && loss.infoNce + kl + ranking + marginMse + vocabulary === 0) {
     throw refuse('loss.infoNce and all weights of loss.distillation are 0: nothing is learnt; set one of them');
+  }
+  const competing = (loss.negatives === 'own' ? 1 : batch.queries) * (1 + batch.negatives);
+  if (task === 'retrieval' && competing === 1 && kl + marginMse + vocabulary === 0) {
+    throw refuse(
+      `batch.negatives is 0${loss.negatives === 'own' ? ' and loss.negatives is "own"' : ' and batch.queries is 1'}: ` +
+        'a positive has no other document to be told from, nothing is learnt; raise batch.negatives',
+    );
   }
 }

@@ -41,6 +41,16 @@ const KEYS = [
   'seed',
 ] as const;
 
+/** Files that decide what a folder is: one that stands there would be read as a part of the new model. */
+const DECIDING = [
+  'config.json',
+  'tokenizer.json',
+  'modules.json',
+  'sentence_bert_config.json',
+  'added_tokens.json',
+  'idf.json',
+];
+
 /**
  * Makes a BERT with a masked-language-model head from scratch, as a Hugging Face folder: a WordPiece vocabulary learnt from texts,
  * matrices from a normal distribution of deviation 0.02 (Devlin et al. 2018, arXiv:1810.04805), biases 0, LayerNorms 1. Equal
@@ -73,8 +83,9 @@ export async function createModel(directory: string, options: CreateModelOptions
     activation: 'gelu',
   } as const;
   await makeDirectory(directory);
-  if (await exists(join(directory, 'config.json'))) {
-    throw new FlesError('ERR_OUTPUT_EXISTS', `${directory} holds a model already; choose another folder`);
+  for (const name of DECIDING) {
+    if (!(await exists(join(directory, name)))) continue;
+    throw new FlesError('ERR_OUTPUT_EXISTS', `${directory} holds ${name} already; choose another folder`);
   }
   const terms = await learnWordPieces(options.texts, vocabularySize);
   await writeTextFile(join(directory, 'vocab.txt'), [`${terms.join('\n')}\n`]);

@@ -16,10 +16,13 @@ export class Evaluation {
   ) {}
 
   /** Undefined where the configuration names no data set. Throws what `readBeir` throws, and `ERR_METRIC_NAME`. */
-  static async open({ evaluation: settings, network }: TrainConfig): Promise<Evaluation | undefined> {
+  static async open({ evaluation: settings, network, task, text }: TrainConfig): Promise<Evaluation | undefined> {
     if (settings.data === null) return undefined;
     namedMetric(settings.metric);
-    return new Evaluation(await readBeir(settings.data, settings.split), settings, network.device);
+    // The folder of a masked language model does not say how much of a text it was trained on.
+    const maxLength = settings.maxLength ?? (task === 'mlm' ? text.documentLength : null);
+    const dataset = await readBeir(settings.data, settings.split);
+    return new Evaluation(dataset, { ...settings, maxLength }, network.device);
   }
 
   /**

@@ -14,7 +14,10 @@ export interface CardFacts {
   lambda?: number;
   /** How often lambda of the documents was moved. */
   adjustments: number;
+  /** Of the model as it is. */
   evaluation?: EvaluationLine;
+  /** The step whose evaluation was best. */
+  bestStep?: number;
   fles: string;
 }
 
@@ -37,7 +40,7 @@ export function modelCard(facts: CardFacts): string {
     `---\n${front.join('\n')}\n---`,
     `# ${name}`,
     masked ? maskedText(facts) : dense ? denseText(facts) : sparseText(facts),
-    ...(facts.evaluation ? [results(facts.evaluation, config)] : []),
+    ...(facts.evaluation ? [results(facts.evaluation, facts)] : []),
     `## Training\n\nTrained with fles ${facts.fles} from \`${publicModel(facts)}\`, ${facts.steps} steps, with this configuration:\n\n` +
       `\`\`\`json\n${JSON.stringify(publicConfig(facts), undefined, 2)}\n\`\`\``,
   ]
@@ -75,7 +78,8 @@ function sparseText({ config, name, nnz, lambda, adjustments }: CardFacts): stri
   ].join('\n\n');
 }
 
-function results({ metrics, nnz, flops, step }: EvaluationLine, { evaluation }: TrainConfig): string {
+function results({ metrics, nnz, flops, step }: EvaluationLine, { config, bestStep }: CardFacts): string {
+  const { evaluation } = config;
   const rows = [
     ...Object.entries(metrics).map(([name, value]) => [name, value.toFixed(4)]),
     ...(nnz
@@ -87,9 +91,12 @@ function results({ metrics, nnz, flops, step }: EvaluationLine, { evaluation }: 
     ...(flops === null ? [] : [['products a pair (FLOPS)', flops.toFixed(2)]]),
   ];
   const name = baseName(evaluation.data!);
-  return `## Results\n\nOn ${name}, split ${evaluation.split}, after step ${step}:\n\n| measure | value |\n|---|---:|\n${rows
-    .map(([name, value]) => `| ${name} | ${value} |`)
-    .join('\n')}`;
+  const table = rows.map(([name, value]) => `| ${name} | ${value} |`).join('\n');
+  const better =
+    bestStep === undefined || bestStep === step
+      ? ''
+      : `\n\nThe step ${bestStep} was better by ${evaluation.metric}: its model is in \`best\`.`;
+  return `## Results\n\nOn ${name}, split ${evaluation.split}, after step ${step}:\n\n| measure | value |\n|---|---:|\n${table}${better}`;
 }
 
 /** The configuration with the names of files in the place of their paths on this machine. */

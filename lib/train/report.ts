@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { checkString, checkStrings } from '../check';
 import { FlesError, fileError } from '../errors';
 import { writeTextFile } from '../text/output-file';
+import type { TrainConfig } from './config';
 import { type EvaluationLine, type LogLine, METRICS_FILE, readLog, type StepLine } from './run-log';
 
 /** A run as a report shows it. */
@@ -46,10 +47,15 @@ const END_SHARE = 0.1;
  */
 export async function writeTrainReport(path: string, directories: readonly string[]): Promise<void> {
   checkString('path', path);
+  await writeTextFile(path, [await trainReport(directories)]);
+}
+
+/** The page that `writeTrainReport` writes. */
+export async function trainReport(directories: readonly string[]): Promise<string> {
   checkStrings('directories', directories);
   const names = runNames(directories);
   const runs = await Promise.all(directories.map((directory, i) => readRun(directory, names[i]!)));
-  await writeTextFile(path, [await reportPage(runs)]);
+  return reportPage(runs);
 }
 
 async function readRun(directory: string, name: string): Promise<ReportRun> {
@@ -133,7 +139,7 @@ function table(runs: readonly ReportRun[]): string {
   ];
   const rows = runs.map((run, i) => {
     const { steps, decisions, evaluations } = run;
-    const clfr = run.run?.config.clfr;
+    const clfr = controlOf(run);
     const last = steps.at(-1)!;
     const end = steps.filter(({ step }) => step > last.step * (1 - END_SHARE));
     const terms = mean(end.map(({ nnz }) => nnz?.documents));
@@ -200,8 +206,8 @@ function plotsOf(runs: readonly ReportRun[]): Plot[] {
 
 /** What the controllers hold, a line for each target that there is. */
 function targetLines(runs: readonly ReportRun[], measure: 'nnz' | 'flops'): Line[] {
-  const held = runs.filter(({ run }) => isClosed(run?.config.clfr) && run?.config.clfr.measure === measure);
-  const targets = [...new Set(held.map(({ run }) => run!.config.clfr.target))];
+  const held = runs.filter((run) => isClosed(controlOf(run)) && controlOf(run)!.measure === measure);
+  const targets = [...new Set(held.map((run) => controlOf(run)!.target))];
   const last = Math.max(...held.map(({ steps }) => steps.at(-1)!.step));
   return targets.map((target) => ({
     label: targets.length === 1 ? 'target' : `target ${target}`,
@@ -210,6 +216,11 @@ function targetLines(runs: readonly ReportRun[], measure: 'nnz' | 'flops'): Line
     values: [target, target],
     dashed: true,
   }));
+}
+
+/** What held the terms of a run, if it counted any: masked language modelling has none. */
+function controlOf({ run }: ReportRun): TrainConfig['clfr'] | undefined {
+  return run === undefined || run.config.task === 'mlm' ? undefined : run.config.clfr;
 }
 
 function isClosed(clfr: { law: string } | undefined): boolean {

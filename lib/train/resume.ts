@@ -25,6 +25,8 @@ export interface RunContent {
   /** Mean terms in the last line. */
   nnz: { documents: number; queries: number } | null;
   best: EvaluationLine | null;
+  /** The latest evaluation; absent from checkpoints of earlier builds. */
+  last?: EvaluationLine | null;
   /** Whether the evaluation of the last step is still to be done. */
   evaluationDue: boolean;
   /** Steps in a row without a gradient. */
@@ -41,7 +43,7 @@ const JUDGED_BY = ['data', 'split', 'metric', 'maxLength'] as const;
 /** What a checkpoint holds for a run with this configuration: what was best by other judgements is not the best by these. */
 export function underConfig(content: RunContent, config: TrainConfig): RunContent {
   const same = JUDGED_BY.every((key) => content.config.evaluation[key] === config.evaluation[key]);
-  return { ...content, config, best: same ? content.best : null };
+  return { ...content, config, ...(!same && { best: null, last: null }) };
 }
 
 /**

@@ -1,6 +1,8 @@
+import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlesError, fileError } from '../errors';
+import { isObject } from '../model/json';
 import { readLines } from '../text/lines';
 import { appendWhole, writeTextFile } from '../text/output-file';
 import type { ClfrDecision, Lambdas } from './clfr';
@@ -123,12 +125,17 @@ async function readLogIfThere(path: string): Promise<LogLine[] | undefined> {
   }
 }
 
-/** The lines of a log; those that are cut off or not JSON, as a killed run may leave its last one, are left out. */
+/**
+ * The lines of a log; what is no object of one is left out: a killed run may leave its last line cut off, a crash of the machine
+ * with bytes that are no text.
+ */
 export async function readLog(path: string): Promise<LogLine[]> {
   const lines: LogLine[] = [];
-  for await (const { text } of readLines(path)) {
+  // Decoded by the stream, which puts U+FFFD where the text ends in the middle of a character.
+  for await (const { text } of readLines(createReadStream(path, 'utf8'), { name: path })) {
     try {
-      lines.push(JSON.parse(text));
+      const line: unknown = JSON.parse(text);
+      if (isObject(line)) lines.push(line as unknown as LogLine);
     } catch {}
   }
   return lines;

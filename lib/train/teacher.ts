@@ -14,6 +14,7 @@ export class Teacher {
     private readonly threshold: number,
     /** Whether its vectors are to be learnt, not their scores alone. */
     private readonly needsRows: boolean,
+    private readonly signal: AbortSignal | undefined,
   ) {}
 
   /**
@@ -45,14 +46,15 @@ export class Teacher {
           'learn from its scores alone (loss.distillation.kl, with ranking=0 and vocabulary=0)',
       );
     }
-    return new Teacher(encoder, threshold, needsRows);
+    return new Teacher(encoder, threshold, needsRows, signal);
   }
 
-  /** Scores (Q, D) of all documents for each query, and the vectors where they are to be learnt. */
+  /** Scores (Q, D) of all documents for each query, and the vectors where they are to be learnt; until the signal of `load` aborts. */
   async judge(texts: { queries: readonly string[]; documents: readonly string[] }): Promise<Taught> {
+    const { threshold, signal } = this;
     if (this.encoder.mode === 'dense') {
-      const queries = await this.encoder.encodeDense(texts.queries, { kind: 'query' });
-      const documents = await this.encoder.encodeDense(texts.documents, { kind: 'document' });
+      const queries = await this.encoder.encodeDense(texts.queries, { kind: 'query', signal });
+      const documents = await this.encoder.encodeDense(texts.documents, { kind: 'document', signal });
       return {
         teacherScores: scores(queries.rows, documents.rows, (q, d) => {
           const [a, b] = [queries.row(q), documents.row(d)];
@@ -60,9 +62,8 @@ export class Teacher {
         }),
       };
     }
-    const { threshold } = this;
-    const queries = await this.encoder.encodeBatch(texts.queries, { kind: 'query', threshold });
-    const documents = await this.encoder.encodeBatch(texts.documents, { kind: 'document', threshold });
+    const queries = await this.encoder.encodeBatch(texts.queries, { kind: 'query', threshold, signal });
+    const documents = await this.encoder.encodeBatch(texts.documents, { kind: 'document', threshold, signal });
     return {
       teacherScores: sparseScores(queries, documents),
       ...(this.needsRows && { teacherQueries: rowsOf(queries), teacherDocuments: rowsOf(documents) }),

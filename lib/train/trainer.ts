@@ -1,5 +1,6 @@
 import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { checkBoolean, checkKeys } from '../check';
 import { FlesError } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { type ResolveOptions, resolveModel } from '../model/hub';
@@ -13,11 +14,13 @@ import { loadCheckpoint } from './checkpoint';
 import { makeConfig, type TrainConfig, type TrainConfigChanges } from './config';
 import { Evaluation } from './evaluation';
 import { MlmTask } from './mlm-task';
+import { TOKENIZER_FILES } from './model-folder';
 import { poolingOf } from './model-kind';
 import { checkSameModel, checkSameRun, fingerprintOf, type RunContent } from './resume';
 import { RetrievalTask } from './retrieval-task';
-import { RunLog } from './run-log';
+import { METRICS_FILE, RunLog } from './run-log';
 import type { Task } from './task';
+import { EVENT_FILE_PREFIX } from './tensorboard';
 import { CHECKPOINTS, TrainingRun, type TrainProgress, type TrainResult } from './training-run';
 
 export type { TrainProgress, TrainResult } from './training-run';
@@ -30,6 +33,8 @@ export interface TrainOptions extends Pick<ResolveOptions, 'onProgress' | 'signa
   /** Told what a person should know: a lambda at its bound, a checkpoint that was refused. */
   onNote?(text: string): void;
 }
+
+const RUN_KEYS = ['resume', 'onStep', 'onNote', 'onProgress', 'signal'] as const satisfies (keyof TrainOptions)[];
 
 /** How long a run waits for another one in its folder that is about to end. */
 const PATIENCE_MS = 1000;
@@ -57,10 +62,13 @@ export class Trainer {
    * Runs to the end, or until `signal` aborts: then a checkpoint is saved and the signal's reason thrown, or what kept the
    * checkpoint from being saved. The same run resumed ends with the same bits as one that never stopped.
    *
-   * @throws FlesError `ERR_OUTPUT_EXISTS`, `ERR_OUTPUT_BUSY`, `ERR_RESUME_MISMATCH`, `ERR_CHECKPOINT_DAMAGED`, `ERR_CONFIG_CONFLICT`,
+   * @throws FlesError `ERR_OPTION_UNKNOWN`, `ERR_OPTION_VALUE`, `ERR_OUTPUT_EXISTS`, `ERR_OUTPUT_BUSY`, `ERR_RESUME_MISMATCH`,
+   *   `ERR_CHECKPOINT_DAMAGED`, `ERR_CONFIG_CONFLICT`,
    *   `ERR_LOSS_NOT_FINITE`, `ERR_GRADIENT_VANISHED`, `ERR_DISK_FULL`; what reading models and data throws. docs/training.md
    */
   async run(options: TrainOptions = {}): Promise<TrainResult> {
+    checkKeys(options, RUN_KEYS);
+    checkBoolean('resume', options.resume);
     const output = resolve(this.config.output);
     const isNew = !(await stat(output).catch(() => undefined));
     await makeDirectory(output);
@@ -86,7 +94,7 @@ export class Trainer {
   async #run(output: string, options: TrainOptions): Promise<TrainResult> {
     const { config } = this;
     const { signal, onProgress } = options;
-    if (!options.resume) await checkFresh(output, TAKEN);
+    if (!options.resume) await checkFresh(output, isOfRun);
     await removeLeftovers(output);
     const directory = await resolveModel(config.model, { signal, onProgress });
     const spec = await readModel(directory, config.task === 'retrieval' ? { mode: config.network.mode } : {});
@@ -107,7 +115,7 @@ export class Trainer {
     } else if (options.resume) {
       // A run that was stopped before its first checkpoint may have left all but a model.
       const own = (await readdir(output)).includes(RUN_FILE);
-      await checkFresh(output, own ? MODEL_FILES : TAKEN);
+      await checkFresh(output, own ? isOfModel : isOfRun);
     }
     const context = { config, spec, tokenizer, signal, state: checkpoint?.content.task };
     const task: Task = config.task === 'mlm' ? await MlmTask.open(context) : await RetrievalTask.open(context);
@@ -141,24 +149,45 @@ export class Trainer {
 
 /** The configuration of a run, which is there before its first step. */
 const RUN_FILE = 'train-config.json';
-/** Files of a model, and those with all others that a run writes. */
+/** Files of a model, and all others that a run writes. */
 const MODEL_FILES = /^(config\.json|modules\.json|.*\.safetensors(\.index\.json)?)$/;
-const TAKEN = new RegExp(
-  `${MODEL_FILES.source}|^(checkpoints|metrics\\.jsonl|train-config\\.json|README\\.md|report\\.html|events\\.out\\.tfevents\\..*)$`,
-);
+/** Folders in which a run writes files too. */
+const BELOW: readonly string[] = [
+  'best',
+  '1_SpladePooling',
+  '1_Pooling',
+  'document_0_MLMTransformer',
+  'query_0_SparseStaticEmbedding',
+];
+const OTHERS = new Set([
+  ...BELOW,
+  ...TOKENIZER_FILES,
+  'sentence_bert_config.json',
+  'config_sentence_transformers.json',
+  'router_config.json',
+  'README.md',
+  CHECKPOINTS,
+  METRICS_FILE,
+  RUN_FILE,
+  'report.html',
+]);
+
+const isOfModel = (name: string) => MODEL_FILES.test(name);
+const isOfRun = (name: string) => isOfModel(name) || OTHERS.has(name) || name.startsWith(EVENT_FILE_PREFIX);
 
 /** Removes what a run that was killed has left half written. */
-async function removeLeftovers(output: string): Promise<void> {
-  for (const name of await readdir(output)) {
-    if (!LEFTOVER.test(name)) continue;
-    await rm(join(output, name), { recursive: true, force: true });
+async function removeLeftovers(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (LEFTOVER.test(entry.name)) await rm(path, { recursive: true, force: true });
+    else if (entry.isDirectory() && BELOW.includes(entry.name)) await removeLeftovers(path);
   }
 }
 
 /** Refuses a folder that holds a model or a run already. */
-async function checkFresh(output: string, files: RegExp): Promise<void> {
+async function checkFresh(output: string, isTaken: (name: string) => boolean): Promise<void> {
   const names = await readdir(output);
-  const taken = names.find((name) => files.test(name));
+  const taken = names.find(isTaken);
   if (taken !== undefined) {
     throw new FlesError(
       'ERR_OUTPUT_EXISTS',
@@ -168,7 +197,7 @@ async function checkFresh(output: string, files: RegExp): Promise<void> {
 }
 
 /** Of an index, a model to be evaluated, and files before they get their names. */
-const LEFTOVER = /^(\.index-\w{6}|\.candidate|\..+\.[0-9a-f]{12}\.tmp|model\.safetensors\.tmp)$/;
+const LEFTOVER = /^(\.lock\.takeover|\.index-\w{6}|\.candidate|\..+\.[0-9a-f]{12}\.tmp|model\.safetensors\.tmp)$/;
 
 /** Refuses what only the model shows to be wrong. */
 function checkAgainstModel(config: TrainConfig, spec: ModelSpec, output: string): void {

@@ -45,8 +45,8 @@ export interface TrainProgress {
 
 export interface TrainResult {
   output: string;
-  /** The page with the curves. */
-  report: string;
+  /** The page with the curves; null where the log has no step: it was lost, and no step was left to do. */
+  report: string | null;
   steps: number;
   /** Mean terms at the end; null where nothing is counted. */
   nnz: { documents: number; queries: number } | null;
@@ -112,6 +112,7 @@ export class TrainingRun {
           window: EMPTY_WINDOW,
           nnz: null,
           best: null,
+          last: null,
           evaluationDue: false,
           vanished: 0,
           clamped: [],
@@ -131,7 +132,7 @@ export class TrainingRun {
       config,
       fles: version,
     } as const;
-    let report: string;
+    let report: string | null;
     try {
       await log.write(run);
       await this.#noteIdleControl();
@@ -203,10 +204,10 @@ export class TrainingRun {
 
   /** A loop whose first interval ends with the run, or never, controls nothing. */
   async #noteIdleControl(): Promise<void> {
-    const { law } = this.#parts.config.clfr;
-    if (this.#clfr.interval === null || this.#clfr.interval < this.#steps) return;
+    const { task, clfr } = this.#parts.config;
+    if (task === 'mlm' || this.#clfr.interval === null || this.#clfr.interval < this.#steps) return;
     await this.note(
-      `clfr.law is "${law}", but the run has ${this.#steps} steps and an interval ${this.#clfr.interval}: lambda never moves; ` +
+      `clfr.law is "${clfr.law}", but the run has ${this.#steps} steps and an interval ${this.#clfr.interval}: lambda never moves; ` +
         'lower clfr.interval or train longer',
     );
   }
@@ -276,12 +277,18 @@ export class TrainingRun {
       const bestSoFar = this.#content.best?.metrics[metric] ?? Number.NEGATIVE_INFINITY;
       const best = found.metrics[metric]! > bestSoFar;
       const line = { kind: 'evaluation', step: this.#step, time: now(), ...found, best } as const;
-      await log.write(line);
-      this.#content = { ...this.#content, evaluationDue: false };
-      if (best) {
-        this.#content = { ...this.#content, best: line };
-        await this.#keepBest(candidate);
+      const before = this.#content;
+      try {
+        // The card of a model tells of its own evaluation.
+        this.#content = { ...before, last: line, best: best ? line : before.best };
+        if (best) await this.#keepBest(candidate);
+        await log.write(line);
+      } catch (error) {
+        // It is to be done again: nothing may say that there is a best model which is not in its folder.
+        this.#content = before;
+        throw error;
       }
+      this.#content = { ...this.#content, evaluationDue: false };
       return line;
     } finally {
       await rm(candidate, { recursive: true, force: true });
@@ -308,7 +315,8 @@ export class TrainingRun {
   async #writeFolder(directory: string): Promise<ModelKind> {
     const { config, spec, output, bagDropped } = this.#parts;
     const { text, task } = config;
-    const { nnz, best } = this.#content;
+    const { nnz, best, last } = this.#content;
+    const evaluation = directory === join(output, BEST) ? best : last;
     const card = modelCard({
       name: basename(output),
       config,
@@ -317,7 +325,8 @@ export class TrainingRun {
       ...(nnz && { nnz }),
       lambda: this.#lambdas(this.#step).documents,
       adjustments: this.#content.clfr.adjustments,
-      ...(best && { evaluation: best }),
+      ...(evaluation && { evaluation }),
+      ...(best && { bestStep: best.step }),
       fles: version,
     });
     const kind = modelKindOf(config, spec);
@@ -340,9 +349,14 @@ export class TrainingRun {
     this.#saved = this.#step;
   }
 
-  async #writeReport(): Promise<string> {
+  async #writeReport(): Promise<string | null> {
     const path = join(this.#parts.output, 'report.html');
-    await writeTrainReport(path, [this.#parts.output]);
+    try {
+      await writeTrainReport(path, [this.#parts.output]);
+    } catch (error) {
+      if ((error as FlesError).code === 'ERR_REPORT_EMPTY') return null;
+      throw error;
+    }
     return path;
   }
 

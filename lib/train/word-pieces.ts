@@ -13,7 +13,7 @@ const LONGEST_WORD = 100;
  * pair that is first by its pieces, so that equal texts give equal vocabularies.
  *
  * @param size terms at most, special ones included; fewer where nothing is left to join
- * @throws FlesError `ERR_VOCABULARY_SIZE` when not even the characters fit
+ * @throws FlesError `ERR_VOCABULARY_SIZE` when not even the characters fit, or there are none: a generator may have been read before
  */
 export async function learnWordPieces(
   texts: Iterable<string> | AsyncIterable<string>,
@@ -21,6 +21,9 @@ export async function learnWordPieces(
 ): Promise<string[]> {
   const counts = await countWords(texts);
   const alphabet = new Set(mostFrequentCharacters(counts));
+  if (alphabet.size === 0) {
+    throw new FlesError('ERR_VOCABULARY_SIZE', 'the texts have 0 words, expected 1 or more to learn a vocabulary from');
+  }
   const words = [...counts]
     .filter(([word]) => Array.from(word).every((character) => alphabet.has(character)))
     .map(([word, count]) => ({ count, pieces: split(word) }));

@@ -1,5 +1,7 @@
-import { cp, link, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { execFile, spawnSync } from 'node:child_process';
+import { cp, link, lstat, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeEach, expect, test } from 'vitest';
 import { fles, library, tinyModel } from './run-fles';
 import { temporaryFolder } from './temporary';
@@ -84,4 +86,18 @@ test('the log of a run stays where report would write over it', async () => {
 test('a device may be both', async () => {
   const { stderr } = await fles(['encode', '--model', tinyModel, '--input', '/dev/null', '--output', '/dev/null']);
   expect(stderr).toMatch(/^error: ERR_FILE_EMPTY /);
+});
+
+test('a pipe gets the page of a report and stays a pipe', async () => {
+  const line = { kind: 'step', step: 1, loss: 1, terms: {}, rate: 1, gradientNorm: 1, examplesPerSecond: 1 };
+  await write('metrics.jsonl', `${JSON.stringify(line)}\n`);
+  const pipe = join(folder, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const [{ code }, { stdout }] = await Promise.all([
+    fles(['report', folder, '--output', pipe]),
+    promisify(execFile)('timeout', ['20', 'cat', pipe]),
+  ]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('<!doctype html>');
+  expect((await lstat(pipe)).isFIFO()).toBe(true);
 });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib';
@@ -138,11 +138,25 @@ test('masked-language-model training learns, and what it writes can be trained o
   expect(next.code).toBe(0);
 });
 
-test('--resume without a recipe goes on by the configuration that the run began with', async () => {
-  await fles(command('out', { steps: 3 }));
-  const { code, stderr, stdout } = await fles(['train', '--resume', '--output', join(tiny.folder, 'out')]);
-  expect({ code, stderr: stderr.match(/ERR_\w+/) }).toEqual({ code: 0, stderr: null });
-  expect(stdout).toMatch(/^3 steps;/);
+describe('--resume without a recipe goes on by the configuration that the run began with', () => {
+  test.each([[['--output']], [['--set', 'output=']]])('in the folder that %j names', async (flags) => {
+    await fles(command('out', { steps: 3 }));
+    const folder = join(tiny.folder, 'out');
+    const names = flags.length === 1 ? [...flags, folder] : [flags[0]!, flags[1] + folder];
+    const { code, stderr, stdout } = await fles(['train', '--resume', ...names]);
+    expect({ code, stderr: stderr.match(/ERR_\w+/) }).toEqual({ code: 0, stderr: null });
+    expect(stdout).toMatch(/^3 steps;/);
+  });
+
+  test('in the folder that it has unless told otherwise, moved there or not', async () => {
+    await fles(command('out', { steps: 3 }));
+    const folder = join(tiny.folder, 'here');
+    await mkdir(folder);
+    await rename(join(tiny.folder, 'out'), join(folder, 'model'));
+    const { code, stderr, stdout } = await fles(['train', '--resume'], { under: ['env', '-C', folder] });
+    expect({ code, stderr: stderr.match(/ERR_\w+/) }).toEqual({ code: 0, stderr: null });
+    expect(stdout).toContain(`3 steps; the model is in ${join(folder, 'model')}\n`);
+  });
 });
 
 test('learns from the scores of a teacher', async () => {

@@ -331,3 +331,22 @@ describe('writeComparison', () => {
     expect(system.calls).toEqual([]);
   });
 });
+
+test('runs are as deep as the metrics look', async () => {
+  const documents = Array.from({ length: 1500 }, (_, i) => ({ id: `d${10_000 + i}`, title: '', text: 'red' }));
+  const data: BeirDataset = {
+    ...dataset(),
+    qrels: new Map([['q', new Map([['d11499', 1]])]]),
+    queries: new Map([['q', 'red']]),
+    async *documents() {
+      yield* documents;
+    },
+  };
+  const metrics = ['recall_1000', 'recall_2000'];
+  const recalls = async (options: CompareOptions) => {
+    for await (const { row } of compare(data, [BM25_SYSTEMS.bm25], { metrics, ...options })) return row.metrics;
+  };
+  expect(await recalls({})).toEqual({ recall_1000: 0, recall_2000: 1 });
+  expect(await recalls({ depth: 1400 })).toEqual({ recall_1000: 0, recall_2000: 0 });
+  await expect(recalls({ metrics: ['P_1000001'] })).rejects.toMatchObject({ code: 'ERR_OPTION_RANGE' });
+});

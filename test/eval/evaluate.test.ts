@@ -86,6 +86,12 @@ describe('names', () => {
     expect(metrics).toEqual({ recall_2: 0, recall_3: 1, P_3: 1 / 3, success_2: 0 });
   });
 
+  test('a metric that is asked for twice is one', () => {
+    const run = runOf(['a', 3], ['b', 2]);
+    const { metrics } = evaluate(qrelsOf({ b: 1 }), run, { metrics: ['recip_rank', 'P_2', 'recip_rank'] });
+    expect(metrics).toEqual({ recip_rank: 1 / 2, P_2: 1 / 2 });
+  });
+
   test.each(['ndcg_10', 'P', 'recall', 'map_10', 'ndcg_cut_0', 'recall_-1', '', 'constructor'])(
     '%j is refused',
     (name) => {

@@ -74,6 +74,20 @@ describe('SpladePooling', () => {
   });
 });
 
+describe('modules in an order that computes something else are refused:', () => {
+  test.each([
+    ['Normalize behind SpladePooling', ['1_SpladePooling', SPLADE], ['2_Normalize', NORMALIZE]],
+    ['Normalize before Pooling', ['1_Normalize', NORMALIZE], ['2_Pooling', POOLING]],
+    ['a second pooling', ['1_Pooling', POOLING], ['2_SpladePooling', SPLADE]],
+  ] satisfies [string, ...[string, string][]][])('%s', async (_, ...more) => {
+    const directory = folder(bertFiles({ 'modules.json': modules(['', MLM], ...(more as [string, string][])) }));
+    expect(await error(directory)).toMatchObject({
+      code: 'ERR_MODEL_MODULE',
+      message: expect.stringContaining('expected one pooling, and Normalize behind Pooling alone'),
+    });
+  });
+});
+
 describe('dense pooling', () => {
   test.each([
     [

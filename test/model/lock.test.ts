@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { withLock } from '../../lib/model/lock';
 
@@ -50,5 +51,34 @@ test('of another machine is taken over when it is old', async () => {
   writeFileSync(path, 'elsewhere 1 1');
   expect(await isFree()).toBe(false);
   utimesSync(path, 1, 1);
+  expect(await isFree()).toBe(true);
+});
+
+test('of a killed process is taken over by one of many', async () => {
+  let held = 0;
+  let most = 0;
+  const work = async () => {
+    most = Math.max(most, ++held);
+    await sleep(5);
+    held--;
+  };
+  // Without care one in three rounds has two.
+  for (let round = 0; round < 20; round++) {
+    writeFileSync(path, `${hostname()} 999999999 1`);
+    const takers = Array.from({ length: 6 }, async (_, i) => {
+      await sleep(i % 3);
+      await withLock(path, AbortSignal.timeout(60), work).catch(() => {});
+    });
+    await Promise.all(takers);
+  }
+  expect(most).toBe(1);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('is taken over behind a process that was killed while it did so', async () => {
+  writeFileSync(path, `${hostname()} 999999999 1`);
+  writeFileSync(`${path}.takeover`, '');
+  expect(await isFree()).toBe(false);
+  utimesSync(`${path}.takeover`, 1, 1);
   expect(await isFree()).toBe(true);
 });

@@ -293,6 +293,24 @@ describe('load', () => {
     expect(rows(await tokenizer.encodeBatch(['the x']))).toEqual([[2, 4, 1, 3]]);
   });
 
+  test.each([
+    ['added_tokens.json', { '[Q]': TERMS.length, Cat: TERMS.length + 1 }],
+    [
+      'tokenizer_config.json',
+      {
+        added_tokens_decoder: {
+          0: { content: '[PAD]', special: true },
+          [TERMS.length]: { content: '[Q]', special: true },
+          [TERMS.length + 1]: { content: 'Cat', normalized: true },
+        },
+      },
+    ],
+  ])('tokens that %s adds to vocab.txt are whole', async (name, content) => {
+    const tokenizer = await Tokenizer.load(folder({ 'vocab.txt': TERMS.join('\n'), [name]: content }));
+    expect(tokenizer.vocabulary).toEqual([...TERMS, '[Q]', 'Cat']);
+    expect(await words(tokenizer, '[Q] the cats [PAD]')).toEqual(['[Q]', 'the', 'Cat', '[UNK]', '[PAD]']);
+  });
+
   test('Windows line ends in vocab.txt belong to no term', async () => {
     const tokenizer = await Tokenizer.load(folder({ 'vocab.txt': `${TERMS.join('\r\n')}\r\n` }));
     expect(tokenizer.vocabulary).toEqual(TERMS);

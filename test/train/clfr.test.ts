@@ -269,3 +269,33 @@ describe('on a plant that cannot reach the target', () => {
     }
   });
 });
+
+describe("a program's own controller is told what is wrong:", () => {
+  const run = { steps: 10, stepsPerEpoch: 5 };
+
+  test.each([
+    [{ queryTarget: undefined }, 'ERR_OPTION_RANGE', 'queryTarget is undefined, expected a number above 0'],
+    [{ measure: undefined }, 'ERR_OPTION_VALUE', 'measure is undefined, expected nnz | flops'],
+    [{ target: 0 }, 'ERR_OPTION_RANGE', 'target is 0, expected a number above 0'],
+    [{ gain: Number.NaN }, 'ERR_OPTION_RANGE', 'gain is NaN, expected a number in 0..'],
+    [{ law: 'adaptive', gain: 0 }, 'ERR_OPTION_RANGE', 'gain is 0, expected a number above 0'],
+    [{ law: 'pi', integralGain: undefined }, 'ERR_OPTION_RANGE', 'integralGain is undefined'],
+    [{ law: 'quadratic', warmup: undefined }, 'ERR_OPTION_RANGE', 'warmup is undefined'],
+    [{ interval: 0 }, 'ERR_OPTION_RANGE', 'interval is 0, expected an integer in 1..'],
+    [{ window: 1.5 }, 'ERR_OPTION_RANGE', 'window is 1.5, expected an integer in 1..'],
+    [{ lambdaMin: 1, lambdaMax: 0.1 }, 'ERR_OPTION_RANGE', 'lambdaMax is 0.1, expected a number in 1..'],
+  ])('%j', (change, code, message) => {
+    const create = () => createClfr({ ...config, ...change } as ClfrConfig, run);
+    expect(create).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+  });
+
+  test.each([
+    [{}, { documents: 0 }, 'ERR_OPTION_RANGE', 'documents is 0, expected an integer in 1..'],
+    [{ queryTarget: 9 }, { queries: 0 }, 'ERR_OPTION_RANGE', 'queries is 0, expected an integer in 1..'],
+    [{ measure: 'flops' }, {}, 'ERR_ARGUMENT_TYPE', 'documentFrequencies is undefined, expected a count a term'],
+  ])('%j of %j', (change, seen, code, message) => {
+    const clfr = createClfr({ ...config, ...change } as ClfrConfig, run);
+    const update = () => clfr.update(clfr.start({ documents: 1e-3, queries: 1e-3 }), { ...step(1, 100), ...seen });
+    expect(update).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+  });
+});

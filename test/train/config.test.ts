@@ -70,6 +70,9 @@ describe('what is refused names the key, the value and what is expected', () => 
     [['clfr.law=adaptive', 'clfr.gain=0'], 'ERR_CONFIG_CONFLICT', 'clfr.gain is 0, expected a number above it'],
     [['network.queryKind=bag', 'clfr.queryTarget=9'], 'ERR_CONFIG_CONFLICT', 'set clfr.queryTarget=null'],
     [['task=mlm', 'batch.lastStep=wrap'], 'ERR_CONFIG_CONFLICT', 'set batch.lastStep=drop'],
+    [['batch.givenNegatives=9'], 'ERR_CONFIG_CONFLICT', 'givenNegatives is 9, expected at most batch.negatives, 7'],
+    [['batch.negatives=0', 'batch.queries=1'], 'ERR_CONFIG_CONFLICT', 'batch.negatives is 0 and batch.queries is 1'],
+    [['batch.negatives=0', 'loss.negatives=own'], 'ERR_CONFIG_CONFLICT', 'loss.negatives is "own": a positive has no'],
   ])('%j', (settings, code, message) => {
     expect(() => set(...settings)).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining(message) }),

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib/encode/encoder';
@@ -33,6 +33,18 @@ describe('a vocabulary learnt from texts', () => {
         message: expect.stringContaining('25 terms, expected at most 20'),
       }),
     );
+  });
+
+  test('is not learnt from nothing', async () => {
+    const once = (function* () {
+      yield* texts;
+    })();
+    await learnWordPieces(once, 60);
+    for (const nothing of [[], ['', ' \n'], once]) {
+      await expect(learnWordPieces(nothing, 60)).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_VOCABULARY_SIZE', message: expect.stringContaining('have 0 words') }),
+      );
+    }
   });
 
   test('reads texts as BERT does: lower case, no accents, punctuation apart', async () => {
@@ -77,6 +89,17 @@ describe('a model from scratch', () => {
     };
     expect(await weights(5)).toBe(await weights(5));
     expect(await weights(5)).not.toBe(await weights(6));
+  });
+
+  test.each(['tokenizer.json', 'modules.json'])('is not made beside %s of another one', async (name) => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, name), '{}');
+    await expect(createModel(folder, { texts, ...sizes })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'ERR_OUTPUT_EXISTS',
+        message: `${folder} holds ${name} already; choose another folder`,
+      }),
+    );
   });
 
   test('does not replace a model, and its heads divide its width', async () => {

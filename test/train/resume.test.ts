@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { existsSync, writeFileSync } from 'node:fs';
+import { appendFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { native } from '../../lib/native';
@@ -121,6 +121,9 @@ describe('without resume', () => {
     'README.md',
     'report.html',
     'events.out.tfevents.1.other.1.0',
+    'tokenizer.json',
+    'config_sentence_transformers.json',
+    '1_Pooling',
   ])('%s is not written over', async (name) => {
     const folder = join(tiny.folder, 'other');
     await mkdir(folder);
@@ -154,16 +157,48 @@ test('goes on where its log is gone, with a note', async () => {
   expect(notes).toEqual(['metrics.jsonl is gone: the log begins anew behind step 4']);
 });
 
+test.each([
+  ['in the middle of a character', '{"kind":"note","text":"gr\xc3'],
+  ['with bytes that are no text', '\x00\x00\xff\xfe'],
+  ['with a word', 'null'],
+])('goes on where its log ends %s', async (_, end) => {
+  const config = tiny.config('out');
+  await stoppedAfter(4, config);
+  const path = join(tiny.folder, 'out', 'metrics.jsonl');
+  await appendFile(path, Buffer.from(end, 'latin1'));
+  await new Trainer(config).run({ resume: true });
+  expect((await readLog(path)).filter(({ kind }) => kind === 'step').map(({ step }) => step)).toEqual([
+    3, 6, 9, 12, 15, 18, 20,
+  ]);
+});
+
+test('that is done writes its model again where its log is gone, and has no curves to draw', async () => {
+  const config = tiny.config('out');
+  const folder = join(tiny.folder, 'out');
+  await new Trainer(config).run();
+  for (const name of ['metrics.jsonl', 'model.safetensors', 'report.html']) await rm(join(folder, name));
+  expect(await new Trainer(config).run({ resume: true })).toMatchObject({ steps: 20, report: null });
+  const names = await readdir(folder);
+  expect(names).toContain('model.safetensors');
+  expect(names).not.toContain('report.html');
+});
+
 test('removes what a killed run has left half written', async () => {
+  const config = tiny.config('out');
+  await stoppedAfter(4, config);
   const folder = join(tiny.folder, 'out');
   const left = ['.index-a1B2c3', '.candidate', '.README.md.0123456789ab.tmp', 'model.safetensors.tmp'];
   await mkdir(join(folder, left[0]!), { recursive: true });
   for (const name of left.slice(1)) await writeFile(join(folder, name), '');
   await writeFile(join(folder, '.gitignore'), '');
-  await new Trainer(tiny.config('out')).run();
+  const below = join(folder, 'best', 'document_0_MLMTransformer');
+  await mkdir(below, { recursive: true });
+  for (const name of ['.config.json.0123456789ab.tmp', 'model.safetensors.tmp']) await writeFile(join(below, name), '');
+  await new Trainer(config).run({ resume: true });
   const names = await readdir(folder);
   expect(names.filter((name) => left.includes(name))).toEqual([]);
   expect(names).toContain('.gitignore');
+  expect(await readdir(below)).toEqual([]);
 });
 
 test('an evaluation that fails costs no step', async () => {
@@ -176,6 +211,37 @@ test('an evaluation that fails costs no step', async () => {
   await new Trainer(config).run({ resume: true, onStep: ({ step }) => steps.push(step) });
   expect(steps[0]).toBe(9);
   expect((await evaluations('out'))[0]!.step).toBe(8);
+});
+
+test('a best model that cannot be kept is kept when the run goes on', async () => {
+  const config = tiny.config('out', { steps: 8, evaluation: { data: tiny.dev } });
+  const best = join(tiny.folder, 'out', 'best');
+  const run = new Trainer(config).run({ onStep: ({ step }) => step === 1 && writeFileSync(best, '') });
+  await expect(run).rejects.toMatchObject({ code: 'ERR_FILE_KIND' });
+  await rm(best);
+  const result = await new Trainer(config).run({ resume: true });
+  expect(result.best).toMatchObject({ step: 8 });
+  expect(await readdir(best)).toContain('model.safetensors');
+  expect(await evaluations('out')).toEqual([expect.objectContaining({ step: 8, best: true })]);
+});
+
+test('the card of a model tells of its own evaluation, also where an earlier one was better', async () => {
+  let value = 0.9;
+  vi.spyOn(Evaluation.prototype, 'run').mockImplementation(async () => {
+    value -= 0.1;
+    return { metrics: { ndcg_cut_10: value }, nnz: null, flops: null, seconds: 1 };
+  });
+  const config = tiny.config('out', { evaluation: { data: tiny.dev, every: 8 } });
+  await stoppedAfter(18, config);
+  await new Trainer(config).run({ resume: true });
+  const card = (...folder: string[]) => readFile(join(tiny.folder, 'out', ...folder, 'README.md'), 'utf8');
+  expect(await card('best')).toMatch(/after step 8:\n(.*\n)*\| ndcg_cut_10 \| 0.8000 \|\n\n/);
+  expect(await card()).toMatch(
+    /after step 20:\n(.*\n)*\| ndcg_cut_10 \| 0.6000 \|\n\nThe step 8 was better by ndcg_cut_10: its model is in `best`.\n/,
+  );
+  // Done, the run has the same to tell.
+  await new Trainer(config).run({ resume: true });
+  expect(await card()).toContain('after step 20:');
 });
 
 test('texts of an evaluation that are longer than the model reads are refused before the first step', async () => {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Tokenizer } from '../../lib/text/tokenizer';
@@ -52,4 +52,28 @@ describe('scores in the data', () => {
       message: expect.stringMatching(/^loss.distillation.kl is 1, but .* has no scores of a teacher/),
     });
   });
+});
+
+test.each(['sparse', 'dense'] as const)('a %s teacher stops in the middle of a step that is aborted', async (mode) => {
+  const tiny = await tinyRun();
+  const teacher = join(tiny.folder, 'teacher');
+  await cp(tiny.model, teacher, { recursive: true });
+  if (mode === 'dense') {
+    const modules = ['Transformer', 'Pooling'].map((kind, i) => ({
+      type: `models.${kind}`,
+      path: i ? '1_Pooling' : '',
+    }));
+    await writeFile(join(teacher, 'modules.json'), JSON.stringify(modules));
+  }
+  const { distillation } = new Trainer({}).config.loss;
+  const { vocabulary } = await Tokenizer.load(tiny.model);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const loaded = await Teacher.load({ ...distillation, teacher }, vocabulary, { device: 'cpu', signal });
+  const texts = { queries: ['red cat'], documents: Array<string>(1000).fill('the cat was red and it sat there') };
+  expect((await loaded!.judge(texts)).teacherScores).toHaveLength(1000);
+  const judged = loaded!.judge(texts);
+  controller.abort();
+  await expect(judged).rejects.toBe(signal.reason);
+  loaded!.dispose();
 });

@@ -2,6 +2,7 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FLES1Encoder } from '../../lib/encode/encoder';
 import { FlesError } from '../../lib/errors';
 import { native } from '../../lib/native';
 import { Tokenizer } from '../../lib/text/tokenizer';
@@ -166,6 +167,27 @@ describe('the loop', () => {
     const files = await readdir(join(tiny.folder, 'out'));
     expect(files).toContain('model.safetensors');
     expect(files).not.toContain('modules.json');
+  });
+
+  test('tells and draws nothing of control for the task mlm, which counts no terms', async () => {
+    fake();
+    const notes: string[] = [];
+    const { report } = await new Trainer(tiny.config('out', { task: 'mlm', steps: 4 })).run({
+      onNote: (note) => notes.push(note),
+    });
+    expect(notes).toEqual([]);
+    const page = await readFile(report!, 'utf8');
+    expect(page).toContain('out</td><td></td><td>4</td><td></td>');
+    expect(page).not.toContain('"Terms a document"');
+  });
+
+  test('evaluates a masked language model on as many tokens as it was trained on', async () => {
+    fake();
+    const encodeBatch = vi.spyOn(FLES1Encoder.prototype, 'encodeBatch');
+    const changes = { task: 'mlm', steps: 1, text: { documentLength: 8 }, evaluation: { data: tiny.dev } } as const;
+    await new Trainer(tiny.config('out', changes)).run();
+    expect(new Set(encodeBatch.mock.calls.map(([, options]) => options?.maxLength))).toEqual(new Set([8]));
+    encodeBatch.mockRestore();
   });
 
   test.each(['retrieval', 'mlm'] as const)('prepares the next step while one is computed (%s)', async (task) => {
@@ -359,6 +381,16 @@ describe('what goes wrong', () => {
     await expect(new Trainer(tiny.config('out', changes)).run()).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_CONFIG_CONFLICT', message: expect.stringMatching(message) }),
     );
+  });
+
+  test.each([
+    [{ onstep: () => {} }, 'ERR_OPTION_UNKNOWN', 'option "onstep" is not known; did you mean "onStep"?'],
+    [{ signal: {} }, 'ERR_OPTION_VALUE', 'signal is an object, expected an AbortSignal'],
+    [{ resume: 'no' }, 'ERR_OPTION_VALUE', 'resume is "no", expected true or false'],
+  ])('options of a run that make no sense are refused: %j', async (options, code, message) => {
+    const run = new Trainer(tiny.config('out')).run(options as object);
+    await expect(run).rejects.toThrow(expect.objectContaining({ code, message }));
+    expect(await readdir(tiny.folder)).not.toContain('out');
   });
 
   test('too few examples for a step are refused', async () => {

@@ -42,9 +42,14 @@ export function namedMetric(name: string): NamedMetric {
   return (ranking) => metric(ranking, k);
 }
 
-/** The metrics of several names, each with its name. Throws `ERR_ARGUMENT_TYPE` for what is no array, and as `namedMetric`. */
+/** The metrics of several names, each with its name, one that comes twice once. Throws `ERR_ARGUMENT_TYPE` for what is no array, and as `namedMetric`. */
 export function namedMetrics(names: readonly string[]): { name: string; value: NamedMetric }[] {
-  return checkStrings('metrics', names).map((name) => ({ name, value: namedMetric(name) }));
+  return [...new Set(checkStrings('metrics', names))].map((name) => ({ name, value: namedMetric(name) }));
+}
+
+/** The largest cut-off of some metrics, 0 where none has one: so many documents a query they look at. */
+export function deepestCut(names: readonly string[]): number {
+  return Math.max(0, ...names.map((name) => Number(/_(\d+)$/.exec(name)?.[1] ?? 0)));
 }
 
 function unknownMetric(name: string): FlesError {

@@ -50,7 +50,7 @@ export interface Batch {
   owners: Int32Array;
   /** (D) the first document with the same text, which is the document itself where there is none before it. */
   duplicates: Int32Array;
-  /** (E, 2) pairs of a query and a document known to answer it that is not its positive here: no negative of that query. */
+  /** (E, 2) pairs of a query and a document known to answer it, or the query itself, that is not its positive here: no negative of that query. */
   excluded: Int32Array;
   /** (Q, D) a teacher's scores, NaN where there is none; absent where the data has none at all. */
   teacherScores?: Float32Array;

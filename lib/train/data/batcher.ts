@@ -197,8 +197,9 @@ function relations(
   const excluded: number[] = [];
   for (const [number, { query }] of candidates.entries()) {
     const positive = duplicates[positives[number]!]!;
-    for (const [document, { key }] of documents.entries()) {
-      if (duplicates[document] !== positive && source.isPositive(query.key, key)) excluded.push(number, document);
+    for (const [document, { key, text }] of documents.entries()) {
+      const answers = text === query.text || source.isPositive(query.key, key);
+      if (answers && duplicates[document] !== positive) excluded.push(number, document);
     }
   }
   const relation = { positives, owners, duplicates, excluded: Int32Array.from(excluded) };

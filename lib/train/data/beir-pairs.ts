@@ -14,7 +14,7 @@ import { TextStore } from './text-store';
  * The judgements of a split in BEIR's layout as training examples, one for each relevant document of a query, in the order of
  * `qrels/SPLIT.tsv`. Random negatives come from `corpus.jsonl`. Takes 16 bytes an example beside its two stores.
  *
- * Judgements below 1 and of documents that the corpus lacks make no example.
+ * Judgements below 1, of documents that the corpus lacks, and of empty documents or queries make no example.
  *
  * Throws `ERR_SPLIT_NOT_FOUND`, `ERR_QUERY_NOT_FOUND` for a judged query without text, `ERR_QRELS_LINE`, `ERR_FILE_EMPTY`, and
  * what `TextStore.open` throws.
@@ -48,6 +48,7 @@ async function readRows(
   const hash = createHash('sha256');
   let last = { id: '', number: -1 };
   let missing = 0;
+  let blank = 0;
   for await (const { query, document, relevance, where } of readJudgements(path, { signal })) {
     if (relevance < 1) continue;
     if (query !== last.id || last.number < 0) last = { id: query, number: queries.find(query) };
@@ -62,6 +63,10 @@ async function readRows(
       missing++;
       continue;
     }
+    if (queries.isBlank(last.number) || documents.isBlank(found)) {
+      blank++;
+      continue;
+    }
     hash.update(`${query}\t${document}\n`);
     rowQueries.push(last.number);
     rowDocuments.push(found);
@@ -70,16 +75,18 @@ async function readRows(
   if (rowQueries.length === 0) {
     throw new FlesError(
       'ERR_FILE_EMPTY',
-      `${path} has no relevant document that ${documents.path} has; expected judgements above 0 of its documents`,
+      `${path} has no relevant document that ${documents.path} has; expected judgements above 0 of its documents that have a text`,
     );
   }
   return rowsOf(rowQueries.toArray(), rowDocuments.toArray(), queries, {
     name: path,
     fingerprint: hash.digest('hex'),
-    notes:
-      missing > 0
+    notes: [
+      ...(missing > 0
         ? [`${path} names ${missing} relevant documents that ${documents.path} lacks; they are left out`]
-        : [],
+        : []),
+      ...(blank > 0 ? [`${blank} judgements of ${path} have an empty query or document; they are left out`] : []),
+    ],
   });
 }
 

@@ -276,8 +276,12 @@ function lineIn(block: Buffer, skip: number): string | undefined {
   return undefined;
 }
 
+/** Whether there is white space alone: NUL and its like, which a crash may leave of a line, are none. */
 function isBlank(bytes: Buffer, begin: number, end: number): boolean {
-  for (let i = begin; i < end; i++) if (bytes[i]! > 0x20) return false;
+  for (let i = begin; i < end; i++) {
+    const byte = bytes[i]!;
+    if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) return false;
+  }
   return true;
 }
 

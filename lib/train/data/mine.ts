@@ -57,8 +57,8 @@ const BATCH = 64;
 /**
  * Gives every example of a source, in order, negatives that a search ranks high.
  *
- * No negative is known to answer the query, has the text of the positive, or comes twice. The score of a positive that was not
- * found is below all that were, so that with a margin such an example gets none.
+ * No negative is known to answer the query, has the text of the positive or of the query itself, or comes twice. The score of a
+ * positive that was not found is below all that were, so that with a margin such an example gets none.
  *
  * Throws `ERR_ARGUMENT_TYPE`, `ERR_OPTION_*`, and what the source and the search throw.
  */
@@ -135,6 +135,7 @@ function choose(
       candidate.score >= (minScore ?? -Infinity) &&
       ceilings.every((ceiling) => candidate.score <= ceiling) &&
       candidate.text !== positive.text &&
+      candidate.text !== query.text &&
       candidate.text.trim() !== '' &&
       !source.isPositive(query.key, candidate.key),
   );

@@ -22,8 +22,8 @@ export interface Candidates {
 /**
  * Chooses `negatives` documents for each example: up to `given` of those that it gives, the others from the pool.
  *
- * `words` are those of the examples' places in the run; they decide every draw. No document is a positive of the query, and
- * none comes twice for a query, by text.
+ * `words` are those of the examples' places in the run; they decide every draw. No document is a positive of the query or the
+ * query itself, and none comes twice for a query, by text.
  *
  * Throws `ERR_DATA_EXHAUSTED` when the pool has too few such documents.
  */
@@ -68,9 +68,9 @@ function givenOf(source: PairSource, example: TrainingExample, most: number, wor
   return chosen;
 }
 
-/** Adds a document unless it answers the query or is there already. */
+/** Adds a document unless it answers the query, is the query itself or is there already. */
 function accept(source: PairSource, chosen: Candidates, document: TrainingText, score: number): boolean {
-  if (source.isPositive(chosen.query.key, document.key)) return false;
+  if (document.text === chosen.query.text || source.isPositive(chosen.query.key, document.key)) return false;
   if (chosen.documents.some(({ text }) => text === document.text)) return false;
   chosen.documents.push(document);
   chosen.scores.push(score);

@@ -33,7 +33,11 @@ export class TextStore implements DocumentPool {
   readonly #keys: NonNullable<TextStoreOptions['keys']>;
   readonly #salt: number;
 
-  private constructor(file: LineFile, ids: IdTable, options: TextStoreOptions) {
+  /** Numbers of the texts without any word. */
+  readonly #blank: ReadonlySet<number>;
+
+  private constructor(file: LineFile, ids: IdTable, blank: ReadonlySet<number>, options: TextStoreOptions) {
+    this.#blank = blank;
     this.path = file.path;
     this.#file = file;
     this.#ids = ids;
@@ -52,12 +56,16 @@ export class TextStore implements DocumentPool {
   static async open(path: string, options: TextStoreOptions = {}): Promise<TextStore> {
     const parse = parserOf(path, options);
     const ids = new IdTable();
+    const blank = new Set<number>();
+    let count = 0;
     const file = await LineFile.open(
       path,
       'a text with its id on each line',
       (bytes, begin, end, number) => {
         const where = `${path}:${number}`;
-        const { id } = parse(bytes.toString('utf8', begin, end), where);
+        const { id, text } = parse(bytes.toString('utf8', begin, end), where);
+        if (text.trim() === '') blank.add(count);
+        count++;
         if (options.keys !== 'none' && !ids.add(id)) {
           throw new FlesError(
             'ERR_ID_DUPLICATE',
@@ -67,7 +75,7 @@ export class TextStore implements DocumentPool {
       },
       options,
     );
-    return new TextStore(file, ids, options);
+    return new TextStore(file, ids, blank, options);
   }
 
   get size(): number {
@@ -81,6 +89,11 @@ export class TextStore implements DocumentPool {
   /** The number of an id, -1 when there is none. */
   find(id: string): number {
     return this.#ids.find(id);
+  }
+
+  /** Whether the text of a number is empty or white space alone. */
+  isBlank(number: number): boolean {
+    return this.#blank.has(number);
   }
 
   /** Whether an integer, 0..999999999, is an id. */

@@ -403,3 +403,28 @@ describe('options', () => {
     await source.close();
   });
 });
+
+test('no document that is the query itself is its negative, given or drawn', async () => {
+  const source = await sourceOf([
+    { query: 'q0', positive: 'p0', negatives: ['q0', 'n0'] },
+    { query: 'q1', positive: 'q0' },
+    { query: 'q2', positive: 'p2' },
+    { query: 'q3', positive: 'p3' },
+  ]);
+  const batches = await batchesOf(source, { queries: 4, negatives: 2, shuffle: false }, 20);
+  const own = batches.map(({ texts }) => texts.documents.slice(0, 3));
+  expect(own.flat()).not.toContain('q0');
+  for (const documents of own) expect(documents).toContain('n0');
+  await source.close();
+});
+
+test('a document of the step that is the query itself does not compete for it', async () => {
+  const source = await sourceOf([
+    { query: 'a', positive: 'b' },
+    { query: 'b', positive: 'a' },
+    { query: 'c', positive: 'c' },
+  ]);
+  const [batch] = await batchesOf(source, { queries: 3, negatives: 0, shuffle: false }, 1);
+  expect(Array.from(batch!.excluded)).toEqual([0, 1, 1, 0]);
+  await source.close();
+});

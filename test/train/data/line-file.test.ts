@@ -46,6 +46,16 @@ test('a byte order mark, CRLF and blank lines are no part of the lines', async (
   await file.close();
 });
 
+test('a line of NUL, which a crash has left, is not taken for a blank one', async () => {
+  const { file, seen } = await open('one\n\0\0\0\n\v\f\ntwo\n');
+  expect(seen).toEqual([
+    [1, 'one'],
+    [2, '\0\0\0'],
+    [4, 'two'],
+  ]);
+  await file.close();
+});
+
 test.each([1, 2, 3, 4, 7, 64])('with %i places kept at most every line reads as it was written', async (mostPlaces) => {
   const lines = Array.from({ length: 100 }, (_, i) => `${i} ${'é'.repeat(i % 13)}`);
   const { file, seen } = await open(`${lines.join('\n\n')}\n`, { mostPlaces });

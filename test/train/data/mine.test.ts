@@ -190,3 +190,14 @@ test('a run is ranked as trec_eval does and needs documents with ids', async () 
   expect(thrown(() => runSearch(pairs.pool, run, 'run.trec', { k: 2 })).code).toBe('ERR_DATA_IDS');
   await pairs.close();
 });
+
+test('a document that is the query itself becomes no negative, as in collections of questions', async () => {
+  const source = await sourceOf([
+    { query: 'what is a bee', positive: 'which animal is a bee' },
+    { query: 'other', positive: 'what is a bee' },
+    { query: 'another', positive: 'what is a wasp' },
+  ]);
+  const [first] = await mined(source, finding(...ranked(1, 0, 2)));
+  expect(first!.negatives.map(({ text }) => text)).toEqual(['what is a wasp']);
+  await source.close();
+});

@@ -232,3 +232,18 @@ test('the fingerprint follows the content of every file, not its place', async (
     original,
   );
 });
+
+test('judgements of an empty document or query make no example, and a note says so', async () => {
+  const files = {
+    ...BEIR,
+    'corpus.jsonl': jsonLines({ _id: 'd1', title: ' ', text: '\n' }, { _id: 'd2', title: 'Ants', text: '' }),
+    'queries.jsonl': jsonLines({ _id: 'q1', text: 'what flies' }, { _id: 7, text: '' }),
+    'qrels/train.tsv': 'query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1\n7\td2\t1\n',
+  };
+  const source = await open(files, '');
+  expect(await texts(source)).toEqual([['what flies', 'Ants']]);
+  expect(source.notes).toEqual([
+    expect.stringMatching(/^2 judgements of .*train.tsv have an empty query or document; they are left out$/),
+  ]);
+  await source.close();
+});

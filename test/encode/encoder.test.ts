@@ -176,8 +176,37 @@ describe('progress and abortion', () => {
     expect(entries(await encoder.encode(texts[3]!))).toEqual(expected[3]);
   });
 
+  test('a signal aborted while the weights are read ends the loading with its reason', async () => {
+    const controller = new AbortController();
+    const { NativeEncoder } = native;
+    const load: typeof NativeEncoder.load = async (source) => {
+      const network = await NativeEncoder.load(source);
+      controller.abort(new Error('enough'));
+      return network;
+    };
+    native.NativeEncoder = { load };
+    try {
+      const loading = FLES1Encoder.fromPretrained(fixture.directory, { signal: controller.signal });
+      await expect(loading).rejects.toThrow('enough');
+    } finally {
+      native.NativeEncoder = NativeEncoder;
+    }
+  });
+
   test('a signal aborted before the call computes nothing', async () => {
     await expect(encoder.encode('a', { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  test('a stream gives no vector behind an abortion, also where more are ready', async () => {
+    const controller = new AbortController();
+    let seen = 0;
+    const reading = (async () => {
+      for await (const _ of encoder.encodeStream(texts, { signal: controller.signal })) {
+        if (++seen === 3) controller.abort(new Error('enough'));
+      }
+    })();
+    await expect(reading).rejects.toThrow('enough');
+    expect(seen).toBe(3);
   });
 
   test('a stream that waits for its source ends when the signal aborts', async () => {

@@ -56,7 +56,14 @@ export interface IndexInfo {
 
 /** Queries handed to one thread at a time: enough to make the hand-over cheap, few enough to share the work evenly. */
 const MAX_QUERIES_AT_ONCE = 32;
-const THREADS = native.platform().threads;
+
+let threads: number | undefined;
+
+/** Asked of the core once an index is open: from then on the number stays. */
+function searchThreads(): number {
+  threads ??= native.platform().threads;
+  return threads;
+}
 
 /**
  * An inverted index over sparse vectors, on disk and memory-mapped: exact inner-product search.
@@ -169,7 +176,8 @@ export class InvertedIndex {
     signal: AbortSignal | undefined,
     nameOf: (query: number) => string,
   ): Promise<Hit[][]> {
-    const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * THREADS)));
+    const threads = searchThreads();
+    const perPart = Math.min(MAX_QUERIES_AT_ONCE, Math.ceil(queries.length / (4 * threads)));
     const parts: Hit[][][] = [];
     let begin = 0;
     return cancellable(signal, async (cancellation) => {
@@ -189,7 +197,7 @@ export class InvertedIndex {
           throw error;
         }
       };
-      await Promise.all(Array.from({ length: 2 * THREADS }, worker));
+      await Promise.all(Array.from({ length: 2 * threads }, worker));
       return parts.flat();
     });
   }

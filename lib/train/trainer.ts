@@ -1,5 +1,6 @@
 import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { checkBoolean, checkKeys } from '../check';
 import { FlesError } from '../errors';
 import { makeDirectory } from '../make-directory';
 import { type ResolveOptions, resolveModel } from '../model/hub';
@@ -61,6 +62,8 @@ export class Trainer {
    *   `ERR_LOSS_NOT_FINITE`, `ERR_GRADIENT_VANISHED`, `ERR_DISK_FULL`; what reading models and data throws. docs/training.md
    */
   async run(options: TrainOptions = {}): Promise<TrainResult> {
+    checkKeys(options, ['resume', 'onStep', 'onNote', 'onProgress', 'signal']);
+    checkBoolean('resume', options.resume);
     const output = resolve(this.config.output);
     const isNew = !(await stat(output).catch(() => undefined));
     await makeDirectory(output);

@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as fles from '../lib';
@@ -114,6 +116,7 @@ describe('what is loaded', () => {
   let bm25: fles.Bm25Index;
   let source: fles.PairSource;
   let dataset: fles.BeirDataset;
+  const temporary = mkdtempSync(join(tmpdir(), 'fles-arguments-'));
 
   beforeAll(async () => {
     encoder = await fles.FLES1Encoder.fromPretrained(model);
@@ -125,6 +128,7 @@ describe('what is loaded', () => {
   afterAll(async () => {
     encoder.dispose();
     await source.close();
+    rmSync(temporary, { recursive: true });
   });
 
   test('answers nonsense with a FlesError too', async () => {
@@ -198,7 +202,7 @@ describe('what is loaded', () => {
     ],
     [
       'a text to learn a vocabulary from',
-      () => fles.createModel('./nowhere', { texts: ['a', 3] as never }),
+      () => fles.createModel(temporary, { texts: ['a', 3] as never }),
       'ERR_ARGUMENT_TYPE',
       'texts[1] is 3, expected a string',
     ],

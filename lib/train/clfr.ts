@@ -1,4 +1,4 @@
-import { checkChoice, checkObject } from '../check';
+import { checkChoice, checkInteger, checkNumber, checkObject } from '../check';
 import { stepsOf } from './schedule';
 
 /** How lambda follows the measurement: see `controlLaw` for each. */
@@ -132,13 +132,15 @@ const EMPTY_WINDOW: ClfrWindow = {
  * FLOPS regularisation, once an interval. A controller is a pure function of state and measurement; there is no update after
  * the last step, which nothing would follow.
  *
- * @throws FlesError `ERR_ARGUMENT_TYPE`, `ERR_OPTION_VALUE` (a law that does not exist)
+ * @throws FlesError `ERR_ARGUMENT_TYPE`, `ERR_OPTION_VALUE` (a law or a measure that does not exist), `ERR_OPTION_RANGE` (a number that the
+ *   law needs is none, or out of range)
  */
 export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
   checkObject('config', config, 'the keys of clfr', ['target', 'window', 'interval', 'lambdaMin', 'lambdaMax']);
   checkChoice('law', config.law, CLFR_LAWS);
   checkObject('run', run, '{steps, stepsPerEpoch}', ['steps', 'stepsPerEpoch']);
   const closed = config.law !== 'none' && config.law !== 'quadratic';
+  checkNumbers(config, run);
   const everyStep = config.law === 'per-step';
   const interval = everyStep ? 1 : config.interval === 'epoch' ? run.stepsPerEpoch : config.interval;
   const window = everyStep ? 1 : Math.min(config.window, interval);
@@ -176,6 +178,12 @@ export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
     update(state, measurement) {
       const { step } = measurement;
       if (!closed) return { state, decisions: [] };
+      if (config.measure === 'flops') {
+        checkObject('measurement', measurement, 'the counts of a step with documentFrequencies and queryFrequencies', [
+          'documentFrequencies',
+          'queryFrequencies',
+        ]);
+      }
       const left = (interval - (step % interval)) % interval;
       if (left >= window) return { state, decisions: [] };
       const counted = { ...state, window: add(state.window, measurement, config.measure === 'flops') };
@@ -196,6 +204,25 @@ export function createClfr(config: ClfrConfig, run: RunLength): Clfr {
       };
     },
   };
+}
+
+/** What a law computes with: a number that is none would make lambda none. */
+function checkNumbers(config: ClfrConfig, run: RunLength): void {
+  const { law, interval, measure, target, queryTarget, window } = config;
+  checkInteger('steps', run.steps, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger('stepsPerEpoch', run.stepsPerEpoch, 1, Number.MAX_SAFE_INTEGER);
+  const needed = (...keys: ('gain' | 'integralGain' | 'deadBand' | 'warmup' | 'lambdaMin' | 'lambdaMax')[]) => {
+    for (const key of keys) checkNumber(key, config[key], 0, Number.MAX_VALUE);
+  };
+  if (law === 'quadratic') needed('warmup');
+  if (law === 'none' || law === 'quadratic') return;
+  needed('gain', 'lambdaMin', 'lambdaMax');
+  if (law === 'pi') needed('integralGain', 'deadBand');
+  checkChoice('measure', measure, ['nnz', 'flops']);
+  checkNumber('target', target, Number.MIN_VALUE, Number.MAX_VALUE);
+  if (queryTarget !== null) checkNumber('queryTarget', queryTarget, Number.MIN_VALUE, Number.MAX_VALUE);
+  if (interval !== 'epoch') checkInteger('interval', interval, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger('window', window, 1, Number.MAX_SAFE_INTEGER);
 }
 
 function add(window: ClfrWindow, measurement: ClfrMeasurement, withFrequencies: boolean): ClfrWindow {

@@ -269,3 +269,28 @@ describe('on a plant that cannot reach the target', () => {
     }
   });
 });
+
+describe('a controller of a program of its own', () => {
+  test.each<[Partial<ClfrConfig>, string]>([
+    [{ gain: undefined }, 'gain is undefined, expected a number in 0..'],
+    [{ target: 0 }, 'target is 0, expected a number above 0'],
+    [{ law: 'pi', integralGain: Number.NaN }, 'integralGain is NaN'],
+    [{ law: 'quadratic', warmup: undefined }, 'warmup is undefined'],
+    [{ interval: 0 }, 'interval is 0, expected an integer in 1..'],
+    [{ window: 0.5 }, 'window is 0.5, expected an integer in 1..'],
+    [{ queryTarget: undefined }, 'queryTarget is undefined'],
+  ])('refuses %j, which would make lambda no number', (change, message) => {
+    const make = () => createClfr({ ...v12b, ...change }, { steps: 10, stepsPerEpoch: 5 });
+    expect(make).toThrow(
+      expect.objectContaining({ code: 'ERR_OPTION_RANGE', message: expect.stringContaining(message) }),
+    );
+  });
+
+  test('refuses a run without steps and products without the texts that have each term', () => {
+    const none = () => createClfr(v12b, { steps: 0, stepsPerEpoch: 5 });
+    expect(none).toThrow(expect.objectContaining({ code: 'ERR_OPTION_RANGE' }));
+    const clfr = createClfr({ ...v12b, measure: 'flops', interval: 1 }, { steps: 10, stepsPerEpoch: 5 });
+    const update = () => clfr.update(clfr.start({ documents: 1e-3, queries: 0 }), step(1, 200));
+    expect(update).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT_TYPE' }));
+  });
+});

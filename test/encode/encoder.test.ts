@@ -255,6 +255,14 @@ describe('streams', () => {
     expect(read).toBeLessThanOrEqual(3 * 16 + 1);
   });
 
+  test('a text that is no string is named by its place in the stream', async () => {
+    const mixed = [...texts, ...texts, 7 as unknown as string];
+    await expect(collect(encoder.encodeStream(mixed, { batchSize: 1 }))).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT_TYPE',
+      message: `texts[${2 * texts.length}] is 7, expected a string`,
+    });
+  });
+
   test('what the source throws comes out of the stream', async () => {
     async function* broken() {
       yield 'a';

@@ -22,37 +22,45 @@ export function messageOf(error: unknown): string {
 /** Wraps a file system error so that it names the path and what to do; other errors pass unchanged. */
 export function fileError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  // An empty name, or one with a character that is not to be seen.
+  const name = path === '' || path.includes('\0') ? JSON.stringify(path) : path;
   switch (code) {
     case 'ENOENT':
-      return new FlesError('ERR_FILE_NOT_FOUND', `${path} does not exist; check the path`, { cause: error });
+      return new FlesError('ERR_FILE_NOT_FOUND', `${name} does not exist; check the path`, { cause: error });
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return new FlesError('ERR_FILE_ACCESS', `${path} cannot be opened (${code}); check its permissions`, {
+      return new FlesError('ERR_FILE_ACCESS', `${name} cannot be opened (${code}); check its permissions`, {
         cause: error,
       });
     case 'ENOSPC':
     case 'EDQUOT':
-      return new FlesError('ERR_DISK_FULL', `no space left while writing ${path}; free some space and run again`, {
+      return new FlesError('ERR_DISK_FULL', `no space left while writing ${name}; free some space and run again`, {
         cause: error,
       });
     case 'EISDIR':
-      return new FlesError('ERR_FILE_KIND', `${path} is a directory, expected a file`, { cause: error });
+      return new FlesError('ERR_FILE_KIND', `${name} is a directory, expected a file`, { cause: error });
     case 'ENOTDIR':
-      return new FlesError('ERR_FILE_KIND', `${path} has a file where a directory is expected; check the path`, {
+      return new FlesError('ERR_FILE_KIND', `${name} has a file where a directory is expected; check the path`, {
         cause: error,
       });
     case 'EEXIST':
-      return new FlesError('ERR_FILE_EXISTS', `${path} exists already; choose another path`, { cause: error });
+      return new FlesError('ERR_FILE_EXISTS', `${name} exists already; choose another path`, { cause: error });
     case 'ENAMETOOLONG':
     case 'ELOOP':
     case 'EINVAL':
-      return new FlesError('ERR_FILE_NAME', `${path} cannot be the name of a file (${code}); choose another path`, {
+      return new FlesError('ERR_FILE_NAME', `${name} cannot be the name of a file (${code}); choose another path`, {
+        cause: error,
+      });
+    case 'ERR_INVALID_ARG_VALUE':
+      // Node's own, of functions that take a path.
+      if (!messageOf(error).includes('without null bytes')) return error;
+      return new FlesError('ERR_FILE_NAME', `${name} cannot be the name of a file; choose another path`, {
         cause: error,
       });
     default:
       if (!isFileSystemError(error)) return error;
-      return new FlesError('ERR_FILE_IO', `${path} cannot be read or written (${messageOf(error)})`, { cause: error });
+      return new FlesError('ERR_FILE_IO', `${name} cannot be read or written (${messageOf(error)})`, { cause: error });
   }
 }
 

@@ -6,9 +6,12 @@ import { FlesError, fileError } from './errors';
  * Makes a directory with its parents; one that is there is fine. Node's own `recursive` never returns where a file system
  * answers ENOENT for a child of a directory that exists, as /proc does.
  *
- * @throws FlesError `ERR_FILE_ACCESS`, `ERR_FILE_KIND` (a file is in the way), `ERR_FILE_NOT_FOUND`, `ERR_DISK_FULL`
+ * @throws FlesError `ERR_FILE_NAME` (an empty one, which is not meant to be the current directory), `ERR_FILE_ACCESS`, `ERR_FILE_KIND` (a file is in the way), `ERR_FILE_NOT_FOUND`, `ERR_DISK_FULL`
  */
 export async function makeDirectory(path: string): Promise<void> {
+  if (path === '') {
+    throw new FlesError('ERR_FILE_NAME', 'the directory is "", expected a path; "." is the current one');
+  }
   const full = resolve(path);
   if (await makeOne(full)) return;
   if (!(await exists(dirname(full)))) await makeDirectory(dirname(full));

@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as fles from '../lib';
@@ -72,12 +74,49 @@ test('every public function answers nonsense with a FlesError', async () => {
   expect(await unnamed(calls)).toEqual([]);
 });
 
+const PATHS: Record<string, (path: string) => unknown> = {
+  'InvertedIndex.open': (path) => fles.InvertedIndex.open(path),
+  'InvertedIndex.build': (path) => fles.InvertedIndex.build(path, []),
+  'Tokenizer.load': (path) => fles.Tokenizer.load(path),
+  readModel: (path) => fles.readModel(path),
+  readQrels: (path) => fles.readQrels(path),
+  readRun: (path) => fles.readRun(path, { name: 'a run' }),
+  readTexts: (path) => fles.readTexts(path),
+  readBeir: (path) => fles.readBeir(path, 'test'),
+  writeRun: (path) => fles.writeRun(path, new Map()),
+  openPairs: (path) => fles.openPairs(path),
+  createModel: (path) => fles.createModel(path, { texts: [] }),
+  writeTrainReport: (path) => fles.writeTrainReport('./nowhere.html', [path]),
+  'Trainer.run': (path) => new fles.Trainer({ model: './absent', output: path }).run(),
+};
+
+test.each(Object.keys(PATHS))('%s names a path with a NUL', async (name) => {
+  // In C a string ends there: it must not be taken for the path of another file.
+  const error = await thrownBy(() => PATHS[name]!(`${library}/corpus.jsonl\0`));
+  expect(error).toMatchObject({ code: 'ERR_FILE_NAME' });
+  expect(error).toBeInstanceOf(fles.FlesError);
+});
+
+test('an empty path is shown as such, and nothing is written to the current directory for it', async () => {
+  expect(await thrownBy(() => fles.readRun(''))).toMatchObject({ message: '"" does not exist; check the path' });
+  for (const name of ['createModel', 'InvertedIndex.build']) {
+    expect(await thrownBy(() => PATHS[name]!(''))).toMatchObject({
+      message: expect.stringContaining('is "", expected a path'),
+    });
+  }
+});
+
+test('a report of no run is refused', async () => {
+  expect(await thrownBy(() => fles.writeTrainReport('./nowhere.html', []))).toMatchObject({ code: 'ERR_REPORT_EMPTY' });
+});
+
 describe('what is loaded', () => {
   let encoder: fles.FLES1Encoder;
   let tokenizer: fles.Tokenizer;
   let bm25: fles.Bm25Index;
   let source: fles.PairSource;
   let dataset: fles.BeirDataset;
+  const temporary = mkdtempSync(join(tmpdir(), 'fles-arguments-'));
 
   beforeAll(async () => {
     encoder = await fles.FLES1Encoder.fromPretrained(model);
@@ -89,6 +128,7 @@ describe('what is loaded', () => {
   afterAll(async () => {
     encoder.dispose();
     await source.close();
+    rmSync(temporary, { recursive: true });
   });
 
   test('answers nonsense with a FlesError too', async () => {
@@ -160,6 +200,18 @@ describe('what is loaded', () => {
       'ERR_ARGUMENT_TYPE',
       'title of document 0 is undefined, expected a string',
     ],
+    [
+      'a text to learn a vocabulary from',
+      () => fles.createModel(temporary, { texts: ['a', 3] as never }),
+      'ERR_ARGUMENT_TYPE',
+      'texts[1] is 3, expected a string',
+    ],
+    [
+      'a signal of a training run',
+      () => new fles.Trainer({ model: './absent', output: './nowhere' }).run({ signal: 3 as never }),
+      'ERR_OPTION_VALUE',
+      'signal is 3, expected an AbortSignal',
+    ],
     ['no file', () => fles.readQrels(undefined as never), 'ERR_ARGUMENT_TYPE', 'source is undefined, expected'],
     [
       'bytes that are none',
@@ -226,6 +278,11 @@ describe('what is loaded', () => {
     ['openPairs', () => fles.openPairs(library, { splt: 'test' } as never), 'split'],
     ['encodeBatch', () => tokenizer.encodeBatch(['a'], { maxlength: 3 } as never), 'maxLength'],
     ['mineNegatives', () => fles.mineNegatives(source, async () => [], { ...MINE, margins: 1 } as never), 'margin'],
+    [
+      'Trainer.run',
+      () => new fles.Trainer({ model: './absent', output: './nowhere' }).run({ onSteps: () => {} } as never),
+      'onStep',
+    ],
     ['readRun', () => fles.readRun('./nowhere', { maxByte: 3 } as never), 'maxBytes'],
     [
       'findLeaks',

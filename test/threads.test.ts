@@ -39,6 +39,14 @@ test('it does so before they run', () => {
   }
 });
 
+test('the package loads whatever FLES_NUM_THREADS is, and setThreads takes its place', () => {
+  const env = { ...process.env, FLES_NUM_THREADS: 'many' };
+  const text = `const fles = require(${dist}); fles.setThreads(2);
+    fles.FLES1Encoder.fromPretrained(${model}).then((encoder) => encoder.encode('a')).then(({ nnz }) => console.log(nnz > 0));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', text], { encoding: 'utf8', env });
+  expect({ stdout, stderr }).toEqual({ stdout: 'true\n', stderr: '' });
+});
+
 test('--threads says so on the command line', async () => {
   const { stdout } = await fles(['info', '--threads', '5', '--json']);
   expect(JSON.parse(stdout).native.threads).toBe(5);

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { EncoderInfo, FLES1Encoder, VectorKind } from '../encode/encoder';
 import { FlesError, fileError } from '../errors';
+import { isSpecialFile } from '../text/output-file';
 import { version } from '../version';
 import {
   addCutOptions,
@@ -15,7 +16,7 @@ import {
   loadEncoder,
 } from './encoder-options';
 import { addRequired } from './option-parsers';
-import { checkOutputPath, isSpecialFile, writeOutput } from './output';
+import { checkOutputPath, writeOutput } from './output';
 import { type Fingerprint, partialPath, ResumableOutput, withOutput } from './resumable-output';
 import type { Session } from './terminal';
 import { readTexts, type TextRecord } from './text-input';

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { FlesError } from '../errors';
 import { readRun } from '../eval/trec';
+import { isSpecialFile } from '../text/output-file';
 import { type MinedExample, type MineOptions, mineNegatives } from '../train/data/mine';
 import type { PairSource } from '../train/data/pair-source';
 import { bm25Search, encoderSearch, type OpenSearch, runSearch } from '../train/data/searches';
@@ -14,7 +15,7 @@ import {
   refuseEncoderOptions,
 } from './encoder-options';
 import { addRequired, integer, number } from './option-parsers';
-import { checkOutputPath, isSpecialFile, writeOutput, writeStdout } from './output';
+import { checkOutputPath, writeOutput, writeStdout } from './output';
 import type { Session } from './terminal';
 import { addDataOptions, type DataOptions, exampleLine, filesOfData, openData } from './training-data';
 

@@ -1,4 +1,4 @@
-import { type BigIntStats, constants, createWriteStream, fstatSync } from 'node:fs';
+import { type BigIntStats, constants, fstatSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
@@ -6,18 +6,9 @@ import { pipeline } from 'node:stream/promises';
 import { FlesError, fileError } from '../errors';
 import { writeTextFile } from '../text/output-file';
 
-/**
- * Writes the chunks to `path`, whole or not at all, or to standard output for `-`. What is not a regular file (a
- * device, a named pipe) is written in place: renaming over it would replace it.
- */
+/** Writes the chunks to `path` as `writeTextFile` does, or to standard output for `-`. */
 export async function writeOutput(path: string, chunks: AsyncIterable<string>): Promise<void> {
-  if (path === '-') return writeStdout(chunks);
-  if (!(await isSpecialFile(path))) return writeTextFile(path, chunks);
-  try {
-    await pipeline(Readable.from(chunks), createWriteStream(path));
-  } catch (error) {
-    throw fileError(error, path);
-  }
+  return path === '-' ? writeStdout(chunks) : writeTextFile(path, chunks);
 }
 
 /** Writes to standard output at the pace of its reader. */
@@ -81,13 +72,3 @@ async function regularFile(path: string, descriptor: number): Promise<BigIntStat
 }
 
 const nameOf = (path: string, stream: string) => (path === '-' ? stream : path);
-
-/** Whether `path` exists and is neither a regular file nor a directory. */
-export async function isSpecialFile(path: string): Promise<boolean> {
-  try {
-    const status = await stat(path);
-    return !status.isFile() && !status.isDirectory();
-  } catch {
-    return false;
-  }
-}

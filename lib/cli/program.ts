@@ -49,7 +49,6 @@ function createProgram(session: Session): Command {
     .version(version, '-v, --version', 'print the version')
     .option('--debug', 'print the stack of an error')
     .helpOption('-h, --help', 'print help')
-    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError(false)
     .addHelpText('after', '\n`fles help <command>` shows the options of a command and an example.');
   const commands = [
@@ -87,9 +86,12 @@ function createProgram(session: Session): Command {
     if (threads !== undefined) (await import('../threads.js')).setThreads(threads);
   });
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'error: ERR_USAGE ')),
-    });
+    command
+      .configureHelp({ showGlobalOptions: true })
+      .exitOverride()
+      .configureOutput({
+        outputError: (text, write) => write(text.replace(/^error: /, 'error: ERR_USAGE ')),
+      });
   }
   return program;
 }

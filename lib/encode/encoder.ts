@@ -104,6 +104,10 @@ export class FLES1Encoder {
       files: spec.files,
       tensors: spec.tensors,
     });
+    if (signal?.aborted) {
+      network.dispose();
+      signal.throwIfAborted();
+    }
     return new FLES1Encoder(spec, tokenizer, network, idf, options);
   }
 
@@ -172,7 +176,10 @@ export class FLES1Encoder {
     const rest = { ...options, onProgress: undefined };
     let done = 0;
     for await (const rows of this.#oneAhead(windows(texts, batchSize * BATCHES_A_WINDOW, signal), rest)) {
-      yield* rows;
+      for (const row of rows) {
+        signal?.throwIfAborted();
+        yield row;
+      }
       done += rows.rows;
       onProgress?.(done, undefined);
     }

@@ -19,7 +19,7 @@ export interface Cut {
 export interface FromPretrainedOptions {
   /** Branch, tag or commit of a hub model. Default `main`. */
   revision?: string;
-  /** Access token of the hub. Default: `HF_TOKEN`, else the token that `huggingface-cli login` stored. */
+  /** Access token of the hub. Default: `HF_TOKEN`, else the token that `hf auth login` stored. */
   token?: string;
   /** Folder of the hub cache. Default: `HF_HUB_CACHE`, else `hub` in `HF_HOME`. */
   cacheDir?: string;

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
+import { abortable } from '../abortable';
 import { checkChoice, checkInteger, checkIterable, checkKeys, checkObject, checkString, checkStrings } from '../check';
-import { FlesError, throwIfAborted } from '../errors';
+import { FlesError } from '../errors';
 import type { Hit } from '../index/inverted-index';
 import { analyze } from './analyzer';
 import type { BeirDocument } from './beir';
@@ -65,7 +66,7 @@ export class Bm25Index {
     const builders = new Map(layout.map(([name]) => [name, new Bm25FieldBuilder()]));
     const ids = new Set<string>();
     let seen = 0;
-    for await (const document of documents) {
+    for await (const document of abortable(documents, options.signal)) {
       checkDocument(document, seen);
       if (ids.has(document.id)) {
         throw new FlesError(
@@ -78,7 +79,6 @@ export class Bm25Index {
         for (const [name, textOf] of layout) builders.get(name)!.add(analyze(textOf(document)));
       }
       if (++seen % 256 === 0) {
-        throwIfAborted(options.signal);
         options.onProgress?.(seen);
         await setImmediate();
       }

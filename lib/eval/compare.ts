@@ -100,6 +100,7 @@ export async function* compare(
   checkKeys(options, COMPARE_KEYS);
   checkDataset(dataset);
   checkSystems(systems);
+  throwIfAborted(options.signal);
   const comparison = new Comparison(dataset, options);
   for (const system of systems) {
     throwIfAborted(options.signal);

@@ -44,6 +44,7 @@ export async function searchDense(
       `there are ${ids.length} ids, expected one for each of ${documents.rows} rows`,
     );
   }
+  throwIfAborted(options.signal);
   const scores = new Float32Array(documents.rows);
   const compare = (a: number, b: number) => scores[b]! - scores[a]! || a - b;
   const results: Hit[][] = [];

@@ -142,16 +142,24 @@ class Lexicon {
   }
 }
 
-/** The path to build at, symbolic links followed; refuses what is neither free, nor empty, nor an index. */
-async function checkDestination(directory: string, overwrite: boolean): Promise<{ path: string; exists: boolean }> {
-  let path: string;
-  let entries: string[];
-  if (directory === '') {
+/** A directory of an index. Throws `ERR_ARGUMENT_TYPE`, `ERR_INDEX_DIRECTORY` for an empty name, `ERR_FILE_NAME` for one with a NUL. */
+export function checkIndexDirectory(directory: string): string {
+  if (checkString('directory', directory) === '') {
     throw new FlesError(
       'ERR_INDEX_DIRECTORY',
       'the directory of the index is "", expected a path; "." is the current one',
     );
   }
+  if (directory.includes('\0')) {
+    throw new FlesError('ERR_FILE_NAME', `${show(directory)} cannot be the name of a directory; choose another path`);
+  }
+  return directory;
+}
+
+/** The path to build at, symbolic links followed; refuses what is neither free, nor empty, nor an index. */
+async function checkDestination(directory: string, overwrite: boolean): Promise<{ path: string; exists: boolean }> {
+  let path: string;
+  let entries: string[];
   try {
     path = await realpath(directory);
   } catch (error) {

@@ -1,8 +1,8 @@
-import { checkChoice, checkInteger, checkKeys, checkString, show } from '../check';
+import { checkChoice, checkInteger, checkKeys, show } from '../check';
 import { FlesError } from '../errors';
 import { LargeMap } from '../large-map';
 import { cancellable, type NativeIndex, native } from '../native';
-import { type BuildOptions, buildIndex, type IndexDocument } from './build';
+import { type BuildOptions, buildIndex, checkIndexDirectory, type IndexDocument } from './build';
 import { Rows, TermIds, type VectorLike, vectorsOf } from './vectors';
 
 /** `block_accumulation` is the fast one; `exhaustive` returns the same and is there to compare with. */
@@ -98,7 +98,7 @@ export class InvertedIndex {
     documents: Iterable<IndexDocument> | AsyncIterable<IndexDocument>,
     options: BuildOptions = {},
   ): Promise<InvertedIndex> {
-    checkString('directory', directory);
+    checkIndexDirectory(directory);
     checkKeys(options, ['overwrite', 'signal', 'onProgress']);
     await buildIndex(directory, documents, options);
     return InvertedIndex.open(directory);
@@ -111,13 +111,7 @@ export class InvertedIndex {
    * `ERR_INDEX_CHECKSUM`, `ERR_INDEX_HEADER`, `ERR_INDEX_STRUCTURE` and `ERR_FILE_TRUNCATED` (damaged).
    */
   static async open(directory: string): Promise<InvertedIndex> {
-    if (checkString('directory', directory) === '') {
-      throw new FlesError(
-        'ERR_INDEX_DIRECTORY',
-        'the directory of the index is "", expected a path; "." is the current one',
-      );
-    }
-    return new InvertedIndex(await native.NativeIndex.open(directory));
+    return new InvertedIndex(await native.NativeIndex.open(checkIndexDirectory(directory)));
   }
 
   /**

@@ -92,9 +92,8 @@ export async function resolveModel(dirOrHubId: string, options: ResolveOptions =
     if (cached && /^ERR_HUB_(NETWORK|BUSY)$/.test(error.code)) return cached;
     // It may be the name of a folder that was mistyped.
     const { code, message } = error;
-    throw name.includes('/')
-      ? error
-      : new FlesError(code, `${message}; nor is there a folder ${name}`, { cause: error });
+    const unknown = !name.includes('/') || /^ERR_HUB_(NETWORK|NOT_FOUND)$/.test(code);
+    throw unknown ? new FlesError(code, `${message}; nor is there a folder ${name}`, { cause: error }) : error;
   }
 }
 

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { TextDecoder } from 'node:util';
+import { abortable } from '../abortable';
 import { checkInteger, checkIterable, checkKeys, checkString, show } from '../check';
 import { FlesError, fileError, messageOf, throwIfAborted } from '../errors';
 import type { LargeMap } from '../large-map';
@@ -70,7 +71,7 @@ export async function* readLines(source: LineSource, options: LineOptions = {}):
     return line;
   };
 
-  for await (const chunk of byteChunks(source, name)) {
+  for await (const chunk of byteChunks(source, name, options.signal)) {
     throwIfAborted(options.signal);
     let begin = 0;
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, begin)) {
@@ -173,11 +174,11 @@ export function sourceName(source: LineSource, options: LineOptions = {}): strin
   return options.name ?? (typeof source === 'string' ? source : 'input');
 }
 
-async function* byteChunks(source: LineSource, name: string): AsyncGenerator<Buffer> {
-  const stream = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 18 }) : source;
+async function* byteChunks(source: LineSource, name: string, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
   let first = true;
   try {
-    for await (const chunk of stream) {
+    const stream = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 18 }) : source;
+    for await (const chunk of abortable<Uint8Array | string>(stream, signal)) {
       const bytes =
         typeof chunk === 'string'
           ? Buffer.from(chunk)

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { FlesError, fileError } from '../errors';
 
 /**
  * Writes a text file that is either whole or not there: into a temporary name in the same directory, flushed to the
  * disk, then renamed over `path`. When `chunks` throws or the write fails, the temporary file is removed and whatever
- * stood at `path` stays.
+ * stood at `path` stays. What is not a regular file (a device, a named pipe) is written in place: renaming over it would replace it.
  *
  * Throws `ERR_FILE_*` and `ERR_DISK_FULL` naming the path.
  */
 export async function writeTextFile(path: string, chunks: Iterable<string> | AsyncIterable<string>): Promise<void> {
+  if (await isSpecialFile(path)) return writeInPlace(path, chunks);
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   let file: FileHandle | undefined;
   try {
@@ -33,6 +37,24 @@ export async function writeTextFile(path: string, chunks: Iterable<string> | Asy
     await rm(temporary, { force: true }).catch(() => undefined);
     // An error that is named already speaks of what the chunks come from.
     throw error instanceof FlesError ? error : await outputError(error, path);
+  }
+}
+
+async function writeInPlace(path: string, chunks: Iterable<string> | AsyncIterable<string>): Promise<void> {
+  try {
+    await pipeline(Readable.from(chunks), createWriteStream(path));
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+/** Whether `path` exists and is neither a regular file nor a directory. */
+export async function isSpecialFile(path: string): Promise<boolean> {
+  try {
+    const status = await stat(path);
+    return !status.isFile() && !status.isDirectory();
+  } catch {
+    return false;
   }
 }
 

@@ -130,7 +130,7 @@ export const TRAIN_SCHEMA = {
       ),
     },
     antiCollapse: {
-      weight: number(1, 0, 1e6, 'weight of the pull on the largest logits of texts that go dark; 0: none'),
+      weight: number(1, 0, 1e6, 'weight of the pull on the largest logits of texts that lose their terms; 0: none'),
       terms: integer(16, 1, 65_536, 'logits of a text that are pulled'),
       margin: number(0.5, 0, 100, 'value up to which they are pulled'),
     },

@@ -43,7 +43,7 @@ const END_SHARE = 0.1;
  * Writes one HTML page that needs nothing else: a table of the runs and their curves, laid over each other.
  *
  * @param directories output folders of runs, or their logs
- * @throws FlesError `ERR_REPORT_EMPTY` for a log without a step, `ERR_FILE_*`
+ * @throws FlesError `ERR_REPORT_EMPTY` for no run at all and for a log without a step, `ERR_FILE_*`
  */
 export async function writeTrainReport(path: string, directories: readonly string[]): Promise<void> {
   checkString('path', path);
@@ -52,7 +52,9 @@ export async function writeTrainReport(path: string, directories: readonly strin
 
 /** The page that `writeTrainReport` writes. */
 export async function trainReport(directories: readonly string[]): Promise<string> {
-  checkStrings('directories', directories);
+  if (checkStrings('directories', directories).length === 0) {
+    throw new FlesError('ERR_REPORT_EMPTY', 'there are 0 runs to report on, expected 1 or more');
+  }
   const names = runNames(directories);
   const runs = await Promise.all(directories.map((directory, i) => readRun(directory, names[i]!)));
   return reportPage(runs);

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlesError, fileError } from '../errors';
@@ -132,13 +132,21 @@ async function readLogIfThere(path: string): Promise<LogLine[] | undefined> {
 export async function readLog(path: string): Promise<LogLine[]> {
   const lines: LogLine[] = [];
   // Decoded by the stream, which puts U+FFFD where the text ends in the middle of a character.
-  for await (const { text } of readLines(createReadStream(path, 'utf8'), { name: path })) {
+  for await (const { text } of readLines(opened(path), { name: path })) {
     try {
       const line: unknown = JSON.parse(text);
       if (isObject(line)) lines.push(line as unknown as LogLine);
     } catch {}
   }
   return lines;
+}
+
+function opened(path: string): ReadStream {
+  try {
+    return createReadStream(path, 'utf8');
+  } catch (error) {
+    throw fileError(error, path); // a path with a NUL
+  }
 }
 
 async function addEvent(events: TensorBoardWriter, line: LogLine): Promise<void> {

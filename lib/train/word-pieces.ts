@@ -1,3 +1,4 @@
+import { checkString } from '../check';
 import { FlesError } from '../errors';
 
 /** Terms that every vocabulary begins with. */
@@ -47,8 +48,9 @@ export async function learnWordPieces(
 /** How often each word occurs, as BERT's normaliser and splitting see it. */
 async function countWords(texts: Iterable<string> | AsyncIterable<string>): Promise<Map<string, number>> {
   const raw = new Map<string, number>();
+  let number = 0;
   for await (const text of texts) {
-    for (const word of text.split(/\s+/)) raw.set(word, (raw.get(word) ?? 0) + 1);
+    for (const word of checkString(`texts[${number++}]`, text).split(/\s+/)) raw.set(word, (raw.get(word) ?? 0) + 1);
   }
   const { bertNormalizer, bertPreTokenizer } = await import('tokenizers');
   const normalizer = bertNormalizer();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { version } from '../../package.json';
@@ -10,6 +11,17 @@ test.each(COMMANDS)('fles %s --help shows an example', async (command) => {
   expect(code).toBe(0);
   expect(stdout).toContain(`Usage: fles ${command} [options]`);
   expect(stdout).toMatch(new RegExp(`Examples?:\\n  fles ${command} `));
+});
+
+test.each(COMMANDS)('docs/cli.md tells of every option of fles %s, and its help of --debug', async (command) => {
+  const docs = readFileSync(join(__dirname, '../../docs/cli.md'), 'utf8');
+  const { stdout } = await fles([command, '--help']);
+  const options = [...stdout.matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm)].map(([, option]) => option!);
+  expect(options).toContain('--debug');
+  const common = [...docs.split('\n## ')[1]!.matchAll(/--[a-z-]+/g)].map(String);
+  const section = docs.split('\n## ').find((text) => text.startsWith(`\`fles ${command}\``))!;
+  const told = new Set([...common, ...[...section.matchAll(/--[a-z-]+/g)].map(String)]);
+  expect(options.filter((option) => !told.has(option) && !['--help', '--version'].includes(option))).toEqual([]);
 });
 
 test('fles --help names every command, and --version prints the version', async () => {

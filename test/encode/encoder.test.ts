@@ -176,8 +176,37 @@ describe('progress and abortion', () => {
     expect(entries(await encoder.encode(texts[3]!))).toEqual(expected[3]);
   });
 
+  test('a signal aborted while the weights are read ends the loading with its reason', async () => {
+    const controller = new AbortController();
+    const { NativeEncoder } = native;
+    const load: typeof NativeEncoder.load = async (source) => {
+      const network = await NativeEncoder.load(source);
+      controller.abort(new Error('enough'));
+      return network;
+    };
+    native.NativeEncoder = { load };
+    try {
+      const loading = FLES1Encoder.fromPretrained(fixture.directory, { signal: controller.signal });
+      await expect(loading).rejects.toThrow('enough');
+    } finally {
+      native.NativeEncoder = NativeEncoder;
+    }
+  });
+
   test('a signal aborted before the call computes nothing', async () => {
     await expect(encoder.encode('a', { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  test('a stream gives no vector behind an abortion, also where more are ready', async () => {
+    const controller = new AbortController();
+    let seen = 0;
+    const reading = (async () => {
+      for await (const _ of encoder.encodeStream(texts, { signal: controller.signal })) {
+        if (++seen === 3) controller.abort(new Error('enough'));
+      }
+    })();
+    await expect(reading).rejects.toThrow('enough');
+    expect(seen).toBe(3);
   });
 
   test('a stream that waits for its source ends when the signal aborts', async () => {
@@ -224,6 +253,14 @@ describe('streams', () => {
     expect(closed).toBe(true);
     // A window is 8 batches of 2; one is consumed, one computed, one filled.
     expect(read).toBeLessThanOrEqual(3 * 16 + 1);
+  });
+
+  test('a text that is no string is named by its place in the stream', async () => {
+    const mixed = [...texts, ...texts, 7 as unknown as string];
+    await expect(collect(encoder.encodeStream(mixed, { batchSize: 1 }))).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT_TYPE',
+      message: `texts[${2 * texts.length}] is 7, expected a string`,
+    });
   });
 
   test('what the source throws comes out of the stream', async () => {

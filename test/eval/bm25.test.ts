@@ -109,6 +109,18 @@ describe('Bm25Index', () => {
     const build = Bm25Index.build(many, { signal: AbortSignal.abort(new Error('enough')) });
     await expect(build).rejects.toThrow('enough');
   });
+
+  test('an aborted signal ends the build of a few documents too, and of a source that waits', async () => {
+    const aborted = Bm25Index.build(documents('a'), { signal: AbortSignal.abort(new Error('enough')) });
+    await expect(aborted).rejects.toThrow('enough');
+    async function* silent(): AsyncGenerator<BeirDocument> {
+      yield { id: 'first', title: '', text: 'a' };
+      await new Promise(() => {});
+    }
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('late')), 20);
+    await expect(Bm25Index.build(silent(), { signal: controller.signal })).rejects.toThrow('late');
+  });
 });
 
 test('lengths below 40 are exact, longer ones keep four significant bits above 24', () => {

@@ -150,6 +150,11 @@ describe('a name', () => {
       code: 'ERR_HUB_NOT_FOUND',
       message: expect.stringMatching(/nor is there a folder mistyped$/),
     });
+    // A path to a folder beside the program looks like an id with an organisation.
+    expect(await error(resolveModel('models/mistyped'))).toMatchObject({
+      code: 'ERR_HUB_NOT_FOUND',
+      message: expect.stringMatching(/nor is there a folder models\/mistyped$/),
+    });
   });
 
   test('of a revision cannot leave the cache', async () => {

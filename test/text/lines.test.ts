@@ -103,6 +103,16 @@ describe('readLines', () => {
     const reading = texts(stream('a\n'), { signal: AbortSignal.abort(new Error('enough')) });
     await expect(reading).rejects.toThrow('enough');
   });
+
+  test('an aborted signal ends the reading of a stream that waits', async () => {
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('a\n');
+      await new Promise(() => {});
+    }
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('enough')), 20);
+    await expect(texts(silent(), { signal: controller.signal })).rejects.toThrow('enough');
+  });
 });
 
 describe('readJsonLines', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -35,4 +35,14 @@ test('a directory that does not exist is refused, naming the file', async () => 
 
 test('a directory under the final name is refused', async () => {
   expect((await rejected(writeTextFile(directory(), ['x']))).code).toBe('ERR_FILE_KIND');
+});
+
+test('a device is written in place: a file of that name would take its place', async () => {
+  const link = join(directory(), 'null');
+  symlinkSync('/dev/null', link);
+  await writeTextFile(link, ['one\n', 'two\n']);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  const full = join(directory(), 'full');
+  symlinkSync('/dev/full', full);
+  if (existsSync(full)) expect((await rejected(writeTextFile(full, ['x']))).code).toBe('ERR_DISK_FULL');
 });

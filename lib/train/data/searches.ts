@@ -128,7 +128,7 @@ async function denseSearch(
  * Throws `ERR_DATA_IDS` when the pool has no ids, and in the search `ERR_DOCUMENT_NOT_FOUND` for a document that is not in it.
  */
 export function runSearch(pool: DocumentPool, run: Run, name: string, options: MineSearchOptions): OpenSearch {
-  const { k } = checkOptions(pool, options);
+  const { k, signal } = checkOptions(pool, options);
   checkMap('run', run, 'documents by query id, as readRun gives');
   checkString('the name of the run', name);
   if (!pool.find) {
@@ -145,12 +145,14 @@ export function runSearch(pool: DocumentPool, run: Run, name: string, options: M
       `${name} names the document ${JSON.stringify(id)}, which the corpus lacks; use the run of a search in it`,
     );
   };
-  const search = async (queries: readonly TrainingText[]) =>
-    queries.map(({ id }) =>
+  const search = async (queries: readonly TrainingText[]) => {
+    throwIfAborted(signal);
+    return queries.map(({ id }) =>
       rank(run.get(id ?? '') ?? [])
         .slice(0, k)
         .map(({ document, score }) => ({ document: numberOf(document), score })),
     );
+  };
   return { search, close: async () => {} };
 }
 

@@ -23,12 +23,13 @@
     { "target_name": "avx512", "type": "static_library" },
     { "target_name": "avx512_vnni", "type": "static_library" },
     { "target_name": "avx512_bf16", "type": "static_library" },
+    { "target_name": "amx", "type": "static_library" },
     { "target_name": "neon_dot", "type": "static_library" },
     { "target_name": "neon_bf16", "type": "static_library" },
     {
       "target_name": "fles",
       "sources": ["<!@(node scripts/sources.cjs sources rest)"],
-      "dependencies": ["avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "neon_dot", "neon_bf16"]
+      "dependencies": ["avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "amx", "neon_dot", "neon_bf16"]
     }
   ]
 }

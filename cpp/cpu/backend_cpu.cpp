@@ -131,10 +131,9 @@ uint8_t* Scratch::bytes(size_t count) {
   return memory_;
 }
 
-const uint8_t* pack_input(State& state, DataType type, const float* in, int T, int K) {
-  const int MR = state.kernels->MR;
+const uint8_t* pack_input(State& state, const ProductKernels& products, const float* in, int T, int K) {
+  const int MR = products.MR;
   const int blocks = (T + MR - 1) / MR;
-  const ProductKernels& products = state.products(type);
   const auto block_bytes = static_cast<size_t>(products.block_bytes(K));
   uint8_t* packed = state.input.bytes(blocks * block_bytes);
   state.pool->parallel_for(blocks, [&](int64_t block, int) {

@@ -2,6 +2,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -17,6 +21,19 @@ namespace {
 bool has_avxvnni() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & 1U << 4) != 0;
+}
+
+// Which parts of AMX there are, as bits of EDX in CPUID leaf 7: 0 where the operating system grants none. Linux keeps
+// its registers for a process that asked for them (the kernel's Documentation/arch/x86/xstate.rst).
+unsigned amx_bits() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & 1U << 24) == 0) return 0;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? edx : 0;
+#else
+  return 0;
+#endif
 }
 #elif defined(__aarch64__) && defined(__APPLE__)
 bool has(const char* feature) {
@@ -44,6 +61,10 @@ std::vector<std::string> feature_names() {
   add("avx512vl", __builtin_cpu_supports("avx512vl"));
   add("avx512vnni", __builtin_cpu_supports("avx512vnni"));
   add("avx512bf16", __builtin_cpu_supports("avx512bf16"));
+  const unsigned amx = amx_bits();
+  add("amxtile", (amx >> 24 & 1) != 0);
+  add("amxbf16", (amx >> 22 & 1) != 0);
+  add("amxint8", (amx >> 25 & 1) != 0);
 #elif defined(__aarch64__)
   names.emplace_back("neon");
 #if defined(__linux__)

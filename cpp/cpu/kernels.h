@@ -31,6 +31,7 @@ struct LinearPanels {
   float* out;             // likewise
   int64_t ld;
   int activation;  // fles::Activation
+  void* scratch;   // 64-byte aligned, for all these panels
 };
 
 struct HeadPanels {
@@ -51,12 +52,15 @@ struct HeadPanels {
   // Of int8, for a screen: (rows, 2) L2 norms of each row and of what rounding took from it. Pooled is then the maximum
   // of upper bounds on the logits in float32, by Cauchy and Schwarz: |x w - x'w'| <= |x - x'| |w| + |x'| |w - w'|.
   const float* row_norms;
+  void* scratch;  // 64-byte aligned, for the panels at once
 };
 
 // Matrix products of one DataType.
 struct ProductKernels {
+  int MR;  // rows of a block
   int64_t (*block_bytes)(int K);
   int64_t (*panel_bytes)(int K);
+  int64_t (*scratch_bytes)(int K);  // of a panel that is multiplied in another form than it is kept in, else 0
   void (*pack_weight)(const float* rows, int count, int first, int K, void* packed);
   void (*pack_block)(const float* in, int rows, int64_t ld, int K, void* block);
   void (*linear_panels)(const LinearPanels&);
@@ -110,9 +114,12 @@ struct GatherRows {
 };
 
 struct Kernels {
-  const char* name;  // "portable" | "avx2" | "avx512"
-  int MR, NR;
+  const char* name;  // as in levels.txt, or "portable"
+  int NR;            // columns of a panel
   ProductKernels products[kDataTypes];
+  // Of float32 as parts of bfloat16, as exact and faster for many rows; MR is 0 where there are none. Their panels are
+  // those of float32 where K is a multiple of 32.
+  ProductKernels split;
   void (*attention_head)(const AttentionHead&);
   size_t (*attention_scratch)(int S, int D);
   void (*attention_backward_head)(const AttentionBackwardHead&);
@@ -128,20 +135,22 @@ struct Kernels {
   TrainKernels train;
 };
 
-// Panels of inner dimension K to multiply at once: 256 KiB of them.
-inline int panels_at_once(const ProductKernels& kernels, int K) {
-  constexpr int kBytes = 256 << 10;
+// Panels of inner dimension K to multiply at once: 256 KiB of them, or 1 MiB of those in another form, which take the
+// longer to multiply by a row.
+inline int panels_at_once(const ProductKernels& products, int K) {
   constexpr int kMost = 16;
-  const int64_t count = kBytes / (kernels.panel_bytes(K) + 1);
+  const int64_t scratch = products.scratch_bytes(K);
+  const int64_t count = scratch > 0 ? (1 << 20) / scratch : (256 << 10) / (products.panel_bytes(K) + 1);
   return count > kMost ? kMost : count < 1 ? 1 : static_cast<int>(count);
 }
 
 // Rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks, which are near when those
-// come.
-inline int rows_at_once(const Kernels& kernels, const ProductKernels& products, int K) {
-  constexpr int kBytes = 1 << 20;
+// come, or as many as make it worth to have brought panels into another form.
+inline int rows_at_once(const ProductKernels& products, int K) {
+  constexpr int kBytes = 1 << 20, kRows = 512;
+  if (products.scratch_bytes(K) > 0) return kRows / products.MR * products.MR;
   const int64_t blocks = kBytes / (products.block_bytes(K) + 1);
-  return kernels.MR * (blocks < 1 ? 1 : static_cast<int>(blocks));
+  return products.MR * (blocks < 1 ? 1 : static_cast<int>(blocks));
 }
 
 }  // namespace fles::cpu

@@ -12,7 +12,12 @@ namespace FLES_LEVEL {
 // clang-format off
 #include "cpu/simd.inl"
 #include "cpu/transpose.inl"
+#include "cpu/ahead.inl"
+#include "cpu/registers.inl"
 #include "cpu/types.inl"
+#if defined(__AMX_TILE__)
+#include "cpu/amx.inl"
+#endif
 #include "cpu/tile.inl"
 #include "cpu/packing.inl"
 #include "cpu/matrix.inl"
@@ -25,24 +30,29 @@ namespace FLES_LEVEL {
 // clang-format on
 
 // The members of ProductKernels, in its order.
-#define FLES_PRODUCTS(Type, type, gather, pack_columns, pack_panel) \
-  {block_bytes<Type>,                                               \
-   panel_bytes<Type>,                                               \
-   pack_weight_##type,                                              \
-   pack_block_##type,                                               \
-   linear_panels<Type>,                                             \
-   head_panels<Type>,                                               \
-   gather,                                                          \
-   pack_columns,                                                    \
-   pack_panel}
+#define FLES_PRODUCTS(Type, pack_weight, pack_block, gather, pack_columns, pack_panel) \
+  {Type::kMR,   block_bytes<Type>, panel_bytes<Type>,   scratch_bytes<Type>,           \
+   pack_weight, pack_block,        linear_panels<Type>, head_panels<Type>,             \
+   gather,      pack_columns,      pack_panel}
+#if defined(__AMX_TILE__)
+#define FLES_SPLIT                                                                                               \
+  FLES_PRODUCTS(SplitFloat32, pack_weight_float32<SplitFloat32>, pack_block_split, gather_columns<SplitFloat32>, \
+                pack_columns_split, pack_panel_float32<SplitFloat32>)
+#else
+#define FLES_SPLIT \
+  {                \
+  }
+#endif
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
 constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
-                            MR,
                             NR,
-                            {FLES_PRODUCTS(Float32, float32, gather_columns, pack_columns_float32, pack_panel_float32),
-                             FLES_PRODUCTS(Bfloat16, bfloat16, nullptr, pack_columns_bfloat16, pack_panel_bfloat16),
-                             FLES_PRODUCTS(Int8, int8, nullptr, nullptr, nullptr)},
+                            {FLES_PRODUCTS(Float32, pack_weight_float32<Float32>, pack_block_float32,
+                                           gather_columns<Float32>, pack_columns_float32, pack_panel_float32<Float32>),
+                             FLES_PRODUCTS(Bfloat16, pack_weight_bfloat16, pack_block_bfloat16, nullptr,
+                                           pack_columns_bfloat16, pack_panel_bfloat16),
+                             FLES_PRODUCTS(Int8, pack_weight_int8, pack_block_int8, nullptr, nullptr, nullptr)},
+                            FLES_SPLIT,
                             attention_head,
                             attention_scratch,
                             attention_backward_head,

@@ -24,6 +24,9 @@ std::vector<Level> levels() {
       {avx512_vnni_kernels(), {"fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}},
       {avx512_bf16_kernels(),
        {"fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"}},
+      {amx_kernels(),
+       {"fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16", "amxtile", "amxbf16",
+        "amxint8"}},
       {neon_dot_kernels(), {"dotprod"}},
       {neon_bf16_kernels(), {"dotprod", "bf16", "i8mm"}},
   };

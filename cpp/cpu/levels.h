@@ -14,6 +14,7 @@ const Kernels* avx_vnni_kernels();
 const Kernels* avx512_kernels();
 const Kernels* avx512_vnni_kernels();
 const Kernels* avx512_bf16_kernels();
+const Kernels* amx_kernels();
 const Kernels* neon_dot_kernels();
 const Kernels* neon_bf16_kernels();
 

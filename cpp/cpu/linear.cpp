@@ -5,9 +5,10 @@ namespace fles::cpu {
 void linear(void* self, const LinearForward& a) {
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
+  const ProductKernels& products = state.products(*a.weight, a.T, a.numerics);
   multiply(state, {
-                      .type = a.weight->type,
-                      .blocks = pack_input(state, a.weight->type, a.in, a.T, a.K),
+                      .products = products,
+                      .blocks = pack_input(state, products, a.in, a.T, a.K),
                       .panels = static_cast<const uint8_t*>(a.weight->data),
                       .rows = a.T,
                       .columns = a.N,

@@ -10,9 +10,8 @@ namespace {
 constexpr int kTokens = 1024;
 
 // Columns of a matrix (rows, columns) as panels, all threads.
-const uint8_t* pack_panels(State& state, DataType type, const float* in, int rows, int columns) {
+const uint8_t* pack_panels(State& state, const ProductKernels& products, const float* in, int rows, int columns) {
   const Kernels& kernels = *state.kernels;
-  const ProductKernels& products = state.products(type);
   const int panels = (columns + kernels.NR - 1) / kernels.NR;
   const int64_t panel = products.panel_bytes(rows);
   uint8_t* packed = state.other.bytes(static_cast<size_t>(panel) * panels);
@@ -25,15 +24,14 @@ const uint8_t* pack_panels(State& state, DataType type, const float* in, int row
 }
 
 // The transpose of a matrix (rows, columns) as blocks, all threads.
-const uint8_t* pack_transpose(State& state, DataType type, const float* in, int rows, int columns) {
-  const Kernels& kernels = *state.kernels;
-  const ProductKernels& products = state.products(type);
-  const int blocks = (columns + kernels.MR - 1) / kernels.MR;
+const uint8_t* pack_transpose(State& state, const ProductKernels& products, const float* in, int rows, int columns) {
+  const int MR = products.MR;
+  const int blocks = (columns + MR - 1) / MR;
   const int64_t block = products.block_bytes(rows);
   uint8_t* packed = state.input.bytes(static_cast<size_t>(block) * blocks);
   state.pool->parallel_for(blocks, [&](int64_t b, int) {
-    const int64_t first = b * kernels.MR;
-    const int count = static_cast<int>(columns - first < kernels.MR ? columns - first : kernels.MR);
+    const int64_t first = b * MR;
+    const int count = static_cast<int>(columns - first < MR ? columns - first : MR);
     products.pack_columns(in + first, rows, columns, count, packed + b * block);
   });
   return packed;
@@ -56,10 +54,11 @@ void linear_backward(void* self, const LinearBackward& a) {
   check(a);
   State& state = state_of(self);
   const std::scoped_lock held(state.one_op);
+  const ProductKernels& products = state.products(a.type, a.T, Numerics::kFast);
   if (a.d_in != nullptr) {
-    multiply(state, {.type = a.type,
-                     .blocks = pack_input(state, a.type, a.d_out, a.T, a.N),
-                     .panels = pack_panels(state, a.type, a.weight, a.N, a.K),
+    multiply(state, {.products = products,
+                     .blocks = pack_input(state, products, a.d_out, a.T, a.N),
+                     .panels = pack_panels(state, products, a.weight, a.N, a.K),
                      .rows = a.T,
                      .columns = a.K,
                      .inner = a.N,
@@ -71,9 +70,9 @@ void linear_backward(void* self, const LinearBackward& a) {
   if (a.d_weight != nullptr) {
     for (int first = 0; first < a.T; first += kTokens) {
       const int rows = std::min(kTokens, a.T - first);
-      multiply(state, {.type = a.type,
-                       .blocks = pack_transpose(state, a.type, a.d_out + int64_t{first} * a.N, rows, a.N),
-                       .panels = pack_panels(state, a.type, a.in + int64_t{first} * a.K, rows, a.K),
+      multiply(state, {.products = products,
+                       .blocks = pack_transpose(state, products, a.d_out + int64_t{first} * a.N, rows, a.N),
+                       .panels = pack_panels(state, products, a.in + int64_t{first} * a.K, rows, a.K),
                        .rows = a.N,
                        .columns = a.K,
                        .inner = rows,

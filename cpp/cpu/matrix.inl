@@ -1,22 +1,44 @@
 // Linear panels and the sparse head's panels, for each type. Included after packing.inl.
 
+// Panels as they are multiplied, each of `size`.
+template <class D>
+struct Multiplied {
+  const typename D::Panel* first;
+  int64_t size;
+};
+
+// The panels of some columns: themselves, or their parts in scratch memory.
+template <class D>
+FLES_INLINE Multiplied<D> multiplied(const typename D::Panel* panels, [[maybe_unused]] int columns, int K,
+                                     [[maybe_unused]] void* scratch) {
+#if defined(__AMX_TILE__)
+  if constexpr (D::kSplits) {
+    split_panels(panels, (columns + NR - 1) / NR, K, scratch);
+    return {static_cast<const float*>(scratch), D::split_bytes(K) / static_cast<int64_t>(sizeof(float))};
+  }
+#endif
+  return {panels, D::panel_size(K)};
+}
+
 template <class D>
 static void linear_panels(const LinearPanels& p) {
+  const typename D::Registers registers;
   const auto* blocks = static_cast<const typename D::Block*>(p.blocks);
   const auto* panels = static_cast<const typename D::Panel*>(p.panels);
-  const int block_count = (p.rows + MR - 1) / MR;
-  for (int first = 0; first < p.rows; first += MR) {
-    const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
-    const int rows = p.rows - first < MR ? p.rows - first : MR;
+  const Multiplied<D> operand = multiplied<D>(panels, p.columns, p.K, p.scratch);
+  const int block_count = (p.rows + D::kMR - 1) / D::kMR;
+  for (int first = 0; first < p.rows; first += D::kMR) {
+    const typename D::Block* block = blocks + first / D::kMR * D::block_size(p.K);
+    const int rows = p.rows - first < D::kMR ? p.rows - first : D::kMR;
     for (int column = 0; column < p.columns; column += NR) {
-      const typename D::Panel* panel = panels + column / NR * D::panel_size(p.K);
+      const typename D::Panel* panel = operand.first + column / NR * operand.size;
       const int columns = p.columns - column < NR ? p.columns - column : NR;
       const int64_t place = first * p.ld + column;
       const float* residual = p.residual == nullptr ? nullptr : p.residual + place;
       // Wanted when the sums are there; its rows lie too far apart for the processor to foresee.
       for (int i = 0; residual != nullptr && i < rows; ++i) prefetch_row(residual + i * p.ld, columns);
       const typename D::Panel* wanted_next = panels + (column + p.next) / NR * D::panel_size(p.K);
-      const Ahead ahead = ahead_of<D>(wanted_next, p.K, first / MR, block_count);
+      const Ahead ahead = ahead_of<D>(wanted_next, p.K, first / D::kMR, block_count);
       vf bias[NV] = {};
       if (p.bias != nullptr) load_row(p.bias + column, bias, columns);
       tile_rows<D>(rows, block, panel, padded_for<D>(p.K), ahead, [&](int i, vf(&sums)[NV]) {
@@ -61,6 +83,7 @@ FLES_INLINE void keep_largest(float* best, int32_t* best_row, vf z, int32_t row)
 
 template <class D, int kPooling, bool kArgmax, bool kScreen = false>
 static void head_panels_as(const HeadPanels& p) {
+  const typename D::Registers registers;
   const auto* blocks = static_cast<const typename D::Block*>(p.blocks);
   const auto* weights = static_cast<const typename D::Panel*>(p.panels);
   const int panels = (p.columns + NR - 1) / NR;
@@ -69,10 +92,10 @@ static void head_panels_as(const HeadPanels& p) {
   if constexpr (kArgmax) {
     for (int64_t i = 0; i < panels * scratch; ++i) p.best_row[i] = -1;
   }
-  const auto multiply_tile = [&](int first, int column, Ahead ahead) __attribute__((always_inline)) {
-    const typename D::Block* block = blocks + first / MR * D::block_size(p.K);
-    const int rows = p.rows - first < MR ? p.rows - first : MR;
-    const typename D::Panel* weight = weights + column / NR * D::panel_size(p.K);
+  const auto multiply_tile = [&](int first, int column, const typename D::Panel* weight,
+                                 Ahead ahead) __attribute__((always_inline)) {
+    const typename D::Block* block = blocks + first / D::kMR * D::block_size(p.K);
+    const int rows = p.rows - first < D::kMR ? p.rows - first : D::kMR;
     vf bias[NV];
     load_row(p.bias + column, bias, p.columns - column < NR ? p.columns - column : NR);
     const auto* norms = reinterpret_cast<const float*>(weight) + NR;  // read by a screen alone
@@ -95,14 +118,17 @@ static void head_panels_as(const HeadPanels& p) {
   };
   for (int group = 0; group < p.rows; group += p.rows_at_once) {
     const int last_row = p.rows - group < p.rows_at_once ? p.rows : group + p.rows_at_once;
-    const int block_count = (last_row - group + MR - 1) / MR;
+    const int block_count = (last_row - group + D::kMR - 1) / D::kMR;
     for (int columns = 0; columns < p.columns; columns += p.columns_at_once) {
       const int last_column = p.columns - columns < p.columns_at_once ? p.columns : columns + p.columns_at_once;
+      const Multiplied<D> operand =
+          multiplied<D>(weights + columns / NR * D::panel_size(p.K), last_column - columns, p.K, p.scratch);
       const int next = last_column < p.columns ? p.columns_at_once : last_row < p.rows ? -columns : p.next;
-      for (int first = group; first < last_row; first += MR) {
+      for (int first = group; first < last_row; first += D::kMR) {
         for (int column = columns; column < last_column; column += NR) {
           const typename D::Panel* wanted_next = weights + (column + next) / NR * D::panel_size(p.K);
-          multiply_tile(first, column, ahead_of<D>(wanted_next, p.K, (first - group) / MR, block_count));
+          const typename D::Panel* weight = operand.first + (column - columns) / NR * operand.size;
+          multiply_tile(first, column, weight, ahead_of<D>(wanted_next, p.K, (first - group) / D::kMR, block_count));
         }
       }
     }
@@ -127,22 +153,31 @@ static void head_panels(const HeadPanels& p) {
   head_panels_as<D, kMaxPooling, false>(p);
 }
 
+// Of Float32, or of SplitFloat32.
+template <class D>
 static void gather_columns(const void* packed, const int32_t* columns, int count, int K, void* panels) {
   for (int i = 0; i < count; ++i) {
     const int n = columns[i];
-    const float* from = static_cast<const float*>(packed) + n / NR * Float32::panel_size(K) + n % NR;
-    float* to = static_cast<float*>(panels) + i / NR * Float32::panel_size(K) + i % NR;
-    for (int k = 0; k < padded(K); ++k) to[int64_t{k} * NR] = from[int64_t{k} * NR];
+    const float* from = static_cast<const float*>(packed) + n / NR * D::panel_size(K) + n % NR;
+    float* to = static_cast<float*>(panels) + i / NR * D::panel_size(K) + i % NR;
+    for (int k = 0; k < padded_for<D>(K); ++k) to[int64_t{k} * NR] = from[int64_t{k} * NR];
   }
   for (int i = count; i % NR != 0; ++i) {
-    float* to = static_cast<float*>(panels) + i / NR * Float32::panel_size(K) + i % NR;
-    for (int k = 0; k < padded(K); ++k) to[int64_t{k} * NR] = 0.0f;
+    float* to = static_cast<float*>(panels) + i / NR * D::panel_size(K) + i % NR;
+    for (int k = 0; k < padded_for<D>(K); ++k) to[int64_t{k} * NR] = 0.0f;
   }
 }
 
 template <class D>
 static int64_t block_bytes(int K) {
   return D::block_size(K) * static_cast<int64_t>(sizeof(typename D::Block));
+}
+template <class D>
+static int64_t scratch_bytes([[maybe_unused]] int K) {
+#if defined(__AMX_TILE__)
+  if constexpr (D::kSplits) return D::split_bytes(K);
+#endif
+  return 0;
 }
 template <class D>
 static int64_t panel_bytes(int K) {

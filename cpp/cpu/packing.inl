@@ -15,11 +15,13 @@ FLES_INLINE void for_weight_rows(const float* rows, int count, int first, int K,
   }
 }
 
+// Of Float32, or of SplitFloat32, as are panels below.
+template <class D>
 static void pack_weight_float32(const float* rows, int count, int first, int K, void* packed) {
-  for_weight_rows<Float32>(rows, count, first, K, packed, [&](float* panel, int column, const float* from) {
+  for_weight_rows<D>(rows, count, first, K, packed, [&](float* panel, int column, const float* from) {
     float* to = panel + column;
     for (int k = 0; k < K; ++k) to[int64_t{k} * NR] = from[k];
-    for (int k = K; k < padded(K); ++k) to[int64_t{k} * NR] = 0.0f;
+    for (int k = K; k < padded_for<D>(K); ++k) to[int64_t{k} * NR] = 0.0f;
   });
 }
 
@@ -80,6 +82,31 @@ static void pack_block(const float* in, int rows, int64_t ld, int K, float scale
   pack_groups(in, rows, ld, K, block, [&](group values) { return values * scale; });
 }
 
+#if defined(__AMX_TILE__)
+static void pack_block_split(const float* in, int rows, int64_t ld, int K, void* to) {
+  auto* block = static_cast<uint16_t*>(to);
+  constexpr int kMR = SplitFloat32::kMR, kGroup = SplitFloat32::kGroup;
+  for (int k = 0; k < K; k += kGroup, block += kParts * kMR * kGroup) {
+    for (int i = 0; i < kMR; ++i) {
+      for (int j = 0; j < kGroup; j += W) {
+        vf x = vf{};
+        if (i < rows && k + j + W <= K) {
+          x = load(in + i * ld + k + j);
+        } else {
+          for (int c = 0; i < rows && k + j + c < K && c < W; ++c) x[c] = in[i * ld + k + j + c];
+        }
+        vu parts[kParts];
+        split(x, parts);
+        for (int part = 0; part < kParts; ++part) {
+          const auto upper = __builtin_convertvector(parts[part] >> 16, half_shorts);
+          __builtin_memcpy(block + (part * kMR + i) * kGroup + j, &upper, sizeof upper);
+        }
+      }
+    }
+  }
+}
+#endif
+
 static void pack_block_float32(const float* in, int rows, int64_t ld, int K, void* block) {
   pack_block(in, rows, ld, K, 1.0f, static_cast<float*>(block));
 }
@@ -91,11 +118,11 @@ FLES_INLINE group round_group(group x) {
   return reinterpret_cast<group>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
 }
 
-// Writes a row to its groups of a block, of which `to` is the first: convert(W values) gives W of type Value. The row
-// is null where it does not exist.
-template <int kGroup, class Value, class Convert>
+// Writes a row to its groups of a block of D, of which `to` is the first: convert(W values) gives W of type Value. The
+// row is null where it does not exist.
+template <class D, class Value, class Convert>
 FLES_INLINE void pack_row(const float* row, int K, int inner, Value* to, Convert&& convert) {
-  constexpr int kChunk = W > kGroup ? W : kGroup;
+  constexpr int kGroup = D::kGroup, kChunk = W > kGroup ? W : kGroup;
   for (int k = 0; k < inner; k += kChunk) {
     Value chunk[kChunk];
 #pragma GCC unroll 4
@@ -110,7 +137,7 @@ FLES_INLINE void pack_row(const float* row, int K, int inner, Value* to, Convert
       __builtin_memcpy(chunk + j, &converted, W * sizeof(Value));
     }
 #pragma GCC unroll 4
-    for (int g = 0; g < kChunk; g += kGroup, to += MR * kGroup) {
+    for (int g = 0; g < kChunk; g += kGroup, to += D::kMR * kGroup) {
       if (k + g < inner) __builtin_memcpy(to, chunk + g, kGroup * sizeof(Value));
     }
   }
@@ -118,11 +145,10 @@ FLES_INLINE void pack_row(const float* row, int K, int inner, Value* to, Convert
 
 static void pack_block_bfloat16(const float* in, int rows, int64_t ld, int K, void* block) {
 #if defined(FLES_BFLOAT16_DOT)
-  constexpr int kGroup = Bfloat16::kGroup;
-  for (int i = 0; i < MR; ++i) {
-    pack_row<kGroup>(i < rows ? in + i * ld : nullptr, K, padded_for<Bfloat16>(K),
-                     static_cast<uint16_t*>(block) + i * kGroup,
-                     [](vf x) { return __builtin_convertvector(round_bfloat16(x) >> 16, half_shorts); });
+  for (int i = 0; i < Bfloat16::kMR; ++i) {
+    pack_row<Bfloat16>(i < rows ? in + i * ld : nullptr, K, padded_for<Bfloat16>(K),
+                       static_cast<uint16_t*>(block) + i * Bfloat16::kGroup,
+                       [](vf x) { return __builtin_convertvector(round_bfloat16(x) >> 16, half_shorts); });
   }
 #else
   pack_groups(in, rows, ld, K, static_cast<float*>(block), [](group values) { return round_group(values); });
@@ -157,26 +183,52 @@ FLES_INLINE vi nearest(vf x, vf scale) {
 }
 
 static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* block) {
-  constexpr int kGroup = Int8::kGroup;
   constexpr int kUnused = 32 - 8 * static_cast<int>(sizeof(stored_int8));  // bits of a lane
   auto* scales = static_cast<float*>(block);
   auto* groups = reinterpret_cast<stored_int8*>(static_cast<uint8_t*>(block) + Int8::kBlockHeader);
-  for (int i = 0; i < MR; ++i) {
+  for (int i = 0; i < Int8::kMR; ++i) {
     const float* row = i < rows ? in + i * ld : nullptr;
     const float largest = row == nullptr ? 0.0f : largest_of(row, K);
     const vf inverse = splat(largest > 0.0f ? 127.0f / largest : 0.0f);
     scales[i] = largest / 127.0f;
     vi sum = vi{};
-    pack_row<kGroup>(row, K, padded_for<Int8>(K), groups + i * kGroup, [&](vf x) {
+    pack_row<Int8>(row, K, padded_for<Int8>(K), groups + i * Int8::kGroup, [&](vf x) {
       const vi values = nearest(x, inverse);
       sum += (values << kUnused) >> kUnused;  // of what is stored: NaN leaves any bits
       return __builtin_convertvector(values, stored_int8s);
     });
     int32_t total = 0;
     for (int j = 0; j < W; ++j) total += sum[j];
-    __builtin_memcpy(scales + MR + i, &total, sizeof total);
+    __builtin_memcpy(scales + Int8::kMR + i, &total, sizeof total);
   }
 }
+
+// Columns as rows of a block of bfloat16, or of the three parts of SplitFloat32.
+#if defined(FLES_BFLOAT16_DOT)
+template <class D>
+FLES_INLINE void pack_bfloat16_columns(const float* in, int rows, int64_t ld, int count, uint16_t* block) {
+  constexpr int kMR = D::kMR, kGroup = D::kGroup, kParts = D::kSplits ? 3 : 1;
+  const auto place = [&](int r, int i, int part) {
+    return block + ((r / kGroup * kParts + part) * kMR + i) * int64_t{kGroup} + r % kGroup;
+  };
+  const auto clear = [](uint16_t* at, int count) { __builtin_memset(at, 0, count * sizeof *at); };
+  transpose_groups(in, rows, ld, count, [&](int r, int i, group x) {
+    typedef uint16_t shorts4 __attribute__((vector_size(8)));
+#pragma GCC unroll 3
+    for (int part = 0; part < kParts; ++part) {
+      const group rounded = part == 2 ? x : round_group(x);
+      const shorts4 upper = __builtin_convertvector(reinterpret_cast<bits4>(rounded) >> 16, shorts4);
+      __builtin_memcpy(place(r, i, part), &upper, sizeof upper);
+      x -= rounded;
+    }
+  });
+  const int left = (kGroup - padded(rows) % kGroup) % kGroup;  // of the last group
+  for (int part = 0; part < kParts; ++part) {
+    for (int i = 0; left > 0 && i < count; ++i) clear(place(padded(rows), i, part), left);
+    for (int r = 0; r < rows; r += kGroup) clear(place(r, count, part), (kMR - count) * kGroup);
+  }
+}
+#endif
 
 static void pack_columns_float32(const float* in, int rows, int64_t ld, int count, void* to) {
   auto* block = static_cast<float*>(to);
@@ -188,18 +240,7 @@ static void pack_columns_float32(const float* in, int rows, int64_t ld, int coun
 
 static void pack_columns_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
 #if defined(FLES_BFLOAT16_DOT)
-  constexpr int kGroup = Bfloat16::kGroup;
-  auto* block = static_cast<uint16_t*>(to);
-  // Four zeros fill the last group up, or MR groups where there is no such column.
-  const auto fill = [](uint16_t* at, int count) { __builtin_memset(at, 0, count * sizeof *at); };
-  transpose_groups(in, rows, ld, count, [&](int r, int i, group x) {
-    uint16_t* at = block + (r / kGroup * MR + i) * kGroup + r % kGroup;
-    typedef uint16_t shorts4 __attribute__((vector_size(8)));
-    const shorts4 rounded = __builtin_convertvector(reinterpret_cast<bits4>(round_group(x)) >> 16, shorts4);
-    __builtin_memcpy(at, &rounded, sizeof rounded);
-    if (r % kGroup == 0 && r + 4 >= rows) fill(at + 4, 4);
-  });
-  for (int r = 0; r < rows; r += kGroup) fill(block + (r / kGroup * MR + count) * kGroup, (MR - count) * kGroup);
+  pack_bfloat16_columns<Bfloat16>(in, rows, ld, count, static_cast<uint16_t*>(to));
 #else
   pack_columns_float32(in, rows, ld, count, to);
   auto* block = static_cast<float*>(to);
@@ -210,6 +251,7 @@ static void pack_columns_bfloat16(const float* in, int rows, int64_t ld, int cou
 #endif
 }
 
+template <class D>
 static void pack_panel_float32(const float* in, int rows, int64_t ld, int count, void* to) {
   auto* panel = static_cast<float*>(to);
   for (int r = 0; r < rows; ++r) {
@@ -217,8 +259,14 @@ static void pack_panel_float32(const float* in, int rows, int64_t ld, int count,
     load_row(in + r * ld, values, count);
     for (int j = 0; j < NV; ++j) store(panel + int64_t{r} * NR + j * W, values[j]);
   }
-  for (int64_t i = int64_t{rows} * NR; i < int64_t{padded(rows)} * NR; ++i) panel[i] = 0.0f;
+  for (int64_t i = int64_t{rows} * NR; i < int64_t{padded_for<D>(rows)} * NR; ++i) panel[i] = 0.0f;
 }
+
+#if defined(__AMX_TILE__)
+static void pack_columns_split(const float* in, int rows, int64_t ld, int count, void* to) {
+  pack_bfloat16_columns<SplitFloat32>(in, rows, ld, count, static_cast<uint16_t*>(to));
+}
+#endif
 
 static void pack_panel_bfloat16(const float* in, int rows, int64_t ld, int count, void* to) {
   constexpr int kStep = Bfloat16::kStep;

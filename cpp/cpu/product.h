@@ -5,7 +5,7 @@
 namespace fles::cpu {
 
 struct Product {
-  DataType type;
+  const ProductKernels& products;
   const uint8_t* blocks;  // (rows, inner) packed by pack_block or pack_columns
   const uint8_t* panels;  // [columns, inner] packed by pack_weight or pack_panel
   int rows, columns, inner;

@@ -11,8 +11,8 @@ namespace {
 // The head over all terms with one of the packed weights; a screen when there are norms of the rows.
 void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, const float* row_norms) {
   const Kernels& kernels = *state.kernels;
-  const ProductKernels& products = state.products(matrix.type);
-  const uint8_t* blocks = pack_input(state, matrix.type, a.in, a.T, a.C);
+  const ProductKernels& products = state.products(matrix, a.T, a.numerics);
+  const uint8_t* blocks = pack_input(state, products, a.in, a.T, a.C);
   const auto* weight = static_cast<const uint8_t*>(matrix.data);
   const int64_t panel = products.panel_bytes(a.C);
   int32_t* argmax = row_norms == nullptr ? a.argmax : nullptr;
@@ -25,6 +25,8 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
   float* memory = state.other.floats(bests + a.T);
   auto* row_text = reinterpret_cast<int32_t*>(memory + bests);
   for (int b = 0; b < a.B; ++b) std::fill(row_text + a.offsets[b], row_text + a.offsets[b + 1], b);
+  const size_t scratch = State::panel_scratch(products, a.C);
+  uint8_t* panels = state.panels.bytes(scratch * state.pool->size());
   state.pool->parallel_for(widths, [&](int64_t work, int thread) {
     const int64_t column = work * width;
     float* own = memory + 2 * best * thread;
@@ -34,7 +36,7 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
         .rows = a.T,
         .columns = static_cast<int>(a.V - column < width ? a.V - column : width),
         .K = a.C,
-        .rows_at_once = rows_at_once(kernels, products, a.C),
+        .rows_at_once = rows_at_once(products, a.C),
         .columns_at_once = at_once,
         .next = width * (state.pool->size() - 1) + at_once,
         .bias = a.bias + column,
@@ -47,6 +49,7 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
         .argmax = argmax == nullptr ? nullptr : argmax + column,
         .ld = a.V,
         .row_norms = row_norms,
+        .scratch = panels + scratch * thread,
     });
   });
 }
@@ -81,19 +84,21 @@ struct Part {
 void compute_candidates(State& state, const SparseHeadForward& a, const std::vector<int32_t>& terms,
                         const std::vector<Part>& parts, int most) {
   const Kernels& kernels = *state.kernels;
-  const ProductKernels& products = state.products(DataType::kFloat32);
+  const ProductKernels& products = state.products(*a.weight, a.T, a.numerics);
   int longest = 0;
   for (int b = 0; b < a.B; ++b) longest = std::max(longest, a.offsets[b + 1] - a.offsets[b]);
   const size_t block = products.block_bytes(a.C) / sizeof(float);
   const size_t panel = products.panel_bytes(a.C) / sizeof(float);
   // Every part begins on a cache line: g++ 12 turns the update of rows into a store that wants it.
   const auto lines = [](size_t floats) { return (floats + 15) / 16 * 16; };
-  const size_t blocks = lines(block * ((longest + kernels.MR - 1) / kernels.MR));
+  const size_t blocks = lines(block * ((longest + products.MR - 1) / products.MR));
   const size_t panels = lines(panel * ((most + kernels.NR - 1) / kernels.NR));
   const size_t padded_most = lines((static_cast<size_t>(most) + kernels.NR - 1) / kernels.NR * kernels.NR);
   const size_t each = blocks + panels + 5 * padded_most;
   float* memory = state.other.floats(each * state.pool->size());
   const std::vector<int32_t> row_text(longest, 0);
+  const size_t scratch = State::panel_scratch(products, a.C);
+  uint8_t* split = state.panels.bytes(scratch * state.pool->size());
   state.pool->parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t work, int thread) {
     const Part& part = parts[work];
     const int32_t* own = terms.data() + part.first;
@@ -106,9 +111,9 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
     auto* best_row = reinterpret_cast<int32_t*>(best + padded_most);
     float* pooled = best + 2 * padded_most;
     auto* argmax = reinterpret_cast<int32_t*>(pooled + padded_most);
-    for (int r = 0; r < rows; r += kernels.MR) {
-      products.pack_block(a.in + int64_t{first + r} * a.C, std::min(kernels.MR, rows - r), a.C, a.C,
-                          packed + r / kernels.MR * block);
+    for (int r = 0; r < rows; r += products.MR) {
+      products.pack_block(a.in + int64_t{first + r} * a.C, std::min(products.MR, rows - r), a.C, a.C,
+                          packed + r / products.MR * block);
     }
     products.gather_columns(a.weight->data, own, part.count, a.C, gathered);
     for (int i = 0; i < part.count; ++i) bias[i] = a.bias[own[i]];
@@ -118,7 +123,7 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
         .rows = rows,
         .columns = part.count,
         .K = a.C,
-        .rows_at_once = rows_at_once(kernels, products, a.C),
+        .rows_at_once = rows_at_once(products, a.C),
         .columns_at_once = panels_at_once(products, a.C) * kernels.NR,
         .next = 0,
         .bias = bias,
@@ -131,6 +136,7 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
         .argmax = a.argmax == nullptr ? nullptr : argmax,
         .ld = part.count,
         .row_norms = nullptr,
+        .scratch = split + scratch * thread,
     });
     for (int i = 0; i < part.count; ++i) {
       const int64_t place = int64_t{part.text} * a.V + own[i];

@@ -109,23 +109,24 @@ void through_logits(void* self, State& state, const SparseHeadBackward& a) {
   const Kernels& kernels = *state.kernels;
   const size_t logits = static_cast<size_t>(a.T) * kTerms;
   const size_t part = (static_cast<size_t>(a.T) * a.C + 15) / 16 * 16;
-  const size_t panels = static_cast<size_t>(kTerms + kernels.NR) * padded(a.C);
+  const ProductKernels& products = state.products(DataType::kFloat32, a.T, Numerics::kFast);
+  const int64_t panel = products.panel_bytes(a.C) / static_cast<int64_t>(sizeof(float));
+  const size_t panels = (static_cast<size_t>(kTerms) + kernels.NR - 1) / kernels.NR * panel;
   float* z = state.outer.floats(logits + part + panels);
   float* d_in = z + logits;
   float* packed = d_in + part;
   for (int first = 0; first < a.V; first += kTerms) {
     const int terms = std::min(kTerms, a.V - first);
     const float* weight = a.weight + int64_t{first} * a.C;
-    const int64_t panel = int64_t{kernels.NR} * padded(a.C);
     state.pool->parallel_for((terms + kernels.NR - 1) / kernels.NR, [&](int64_t p, int) {
       const int row = static_cast<int>(p) * kernels.NR;
       const int rows = std::min(kernels.NR, terms - row);
       // Columns beyond the last are multiplied too: they must be numbers.
       if (rows < kernels.NR) std::fill(packed + p * panel, packed + (p + 1) * panel, 0.0f);
-      state.products(DataType::kFloat32).pack_weight(weight + int64_t{row} * a.C, rows, row, a.C, packed);
+      products.pack_weight(weight + int64_t{row} * a.C, rows, row, a.C, packed);
     });
-    multiply(state, {.type = DataType::kFloat32,
-                     .blocks = pack_input(state, DataType::kFloat32, a.in, a.T, a.C),
+    multiply(state, {.products = products,
+                     .blocks = pack_input(state, products, a.in, a.T, a.C),
                      .panels = reinterpret_cast<const uint8_t*>(packed),
                      .rows = a.T,
                      .columns = terms,

@@ -24,10 +24,10 @@ FLES_INLINE void tile(const typename D::Block* a, int first, const typename D::P
   }
 }
 
-// The same for a number of rows known at run time, 1..MR: all at once, or in powers of two.
-template <class D = Float32, class Next, class Row>
-FLES_INLINE void tile_rows(int rows, const typename D::Block* a, const typename D::Panel* b, int K, Next next,
-                           Row&& row) {
+// The same for a number of rows known at run time, 1..kMR: all at once, or in powers of two.
+template <class D, class Next, class Row>
+FLES_INLINE void vector_rows(int rows, const typename D::Block* a, const typename D::Panel* b, int K, Next next,
+                             Row&& row) {
   if (rows == MR) return tile<D, MR>(a, 0, b, K, next, row);
   int first = 0;
   const auto part = [&](auto size) __attribute__((always_inline)) {
@@ -39,6 +39,19 @@ FLES_INLINE void tile_rows(int rows, const typename D::Block* a, const typename 
   if constexpr (MR > 4) part(Rows<4>{});
   part(Rows<2>{});
   part(Rows<1>{});
+}
+
+template <class D = Float32, class Next, class Row>
+FLES_INLINE void tile_rows(int rows, const typename D::Block* a, const typename D::Panel* b, int K, Next next,
+                           Row&& row) {
+#if defined(__AMX_TILE__)
+  if constexpr (D::Registers::kTiles) {
+    tile_rows_of<D>(rows, a, b, K, next, row);
+  } else
+#endif
+  {
+    vector_rows<D>(rows, a, b, K, next, row);
+  }
 }
 
 // Stores the first `columns` of a row of a tile.

@@ -2,8 +2,9 @@
 // does. Included after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector extensions
 // cannot say.
 //
-// A block is [padded(K) / kGroup][MR][kGroup]: a row's values lie in groups of 16 bytes, and a step takes 4 of these
-// (1, 2 or 4 values). A panel is [padded(K) / values of a step][NR][values of a step], kPanelStep bytes a step.
+// A block is [padded(K) / kGroup][kMR][kGroup]: a row's values lie in groups of 16 bytes, or 64 where tiles are
+// multiplied, and a step takes 4 of these (1, 2 or 4 values). A panel is [padded(K) / values of a step][NR][values of a
+// step], kPanelStep bytes a step.
 
 typedef int8_t half_bytes __attribute__((vector_size(FLES_VECTOR_BYTES / 2)));
 typedef int8_t half_bytes_unaligned __attribute__((vector_size(FLES_VECTOR_BYTES / 2), aligned(1), may_alias));
@@ -29,10 +30,11 @@ struct Float32 {
   using Block = float;
   using Panel = float;
   using Sum = vf;
-  static constexpr bool kScreens = false;
-  static constexpr int kGroup = 4;
+  using Registers = VectorRegisters;
+  static constexpr bool kScreens = false, kIntegers = false, kSplits = false;
+  static constexpr int kMR = MR, kGroup = 4;
   static constexpr int kBlockHeader = 0, kPanelHeader = 0, kPanelStep = NR * 4;  // bytes
-  static constexpr int64_t block_size(int K) { return int64_t{padded_for<Float32>(K)} * MR; }
+  static constexpr int64_t block_size(int K) { return int64_t{padded_for<Float32>(K)} * kMR; }
   static constexpr int64_t panel_size(int K) { return int64_t{padded_for<Float32>(K)} * NR; }
 
   FLES_INLINE vf columns(const char* panel, int j) { return load(reinterpret_cast<const float*>(panel) + j * W); }
@@ -43,6 +45,28 @@ struct Float32 {
     for (int j = 0; j < NV; ++j) out[j] = sums[j];
   }
 };
+
+#if defined(__AMX_TILE__)
+// Blocks hold each value as three of bfloat16 (amx.inl): [padded(K) / kGroup][3][kMR][kGroup], the largest part first.
+// Panels hold it as it is, which takes less memory, and are split when they are multiplied.
+struct SplitFloat32 {
+  using Block = uint16_t;
+  using Panel = float;
+  using Sum = vf;
+  using Registers = DotRegisters;
+  static constexpr bool kScreens = false, kIntegers = false, kSplits = true;
+  static constexpr int kMR = kDotRows, kGroup = kDotGroupBytes / 2;
+  static constexpr int kBlockHeader = 0, kPanelHeader = 0, kPanelStep = NR * 4;  // bytes
+  static constexpr int64_t block_size(int K) { return int64_t{3} * padded_for<SplitFloat32>(K) * kMR; }
+  static constexpr int64_t panel_size(int K) { return int64_t{padded_for<SplitFloat32>(K)} * NR; }
+  static constexpr int64_t split_bytes(int K) { return int64_t{6} * padded_for<SplitFloat32>(K) * NR; }
+
+  FLES_INLINE void finish(const uint16_t*, const float*, int, vf (&sums)[NV], vf (&out)[NV]) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) out[j] = sums[j];
+  }
+};
+#endif
 
 // Nearest bfloat16, ties to even, in the upper half of each lane; the lower half is zero.
 FLES_INLINE vi round_bfloat16(vf x) {
@@ -79,17 +103,18 @@ FLES_INLINE vf widen_bfloat16(const uint16_t* p) {
 struct Bfloat16 {
   using Panel = uint16_t;
   using Sum = vf;
-  static constexpr bool kScreens = false;
+  using Registers = DotRegisters;
+  static constexpr bool kScreens = false, kIntegers = false, kSplits = false;
   static constexpr int kBlockHeader = 0, kPanelHeader = 0;
 #if defined(FLES_BFLOAT16_DOT)
   using Block = uint16_t;
-  static constexpr int kStep = 2, kGroup = 8;
+  static constexpr int kMR = kDotRows, kStep = 2, kGroup = kDotGroupBytes / 2;
   FLES_INLINE vi columns(const char* panel, int j) { return load_bits(panel + j * W * 4); }
   FLES_INLINE vi row(const char* block) { return splat_bits(bits_at(block)); }
   FLES_INLINE vf add(vf sums, vi row, vi columns) { return dot_bfloat16(sums, row, columns); }
 #else
   using Block = float;  // rounded: without the instruction the weights are widened as they are read
-  static constexpr int kStep = 1, kGroup = 4;
+  static constexpr int kMR = MR, kStep = 1, kGroup = 4;
   FLES_INLINE vf columns(const char* panel, int j) {
     return widen_bfloat16(reinterpret_cast<const uint16_t*>(panel) + j * W);
   }
@@ -98,7 +123,7 @@ struct Bfloat16 {
 #endif
   static constexpr int kPanelStep = NR * kStep * 2;
   static constexpr int64_t panel_size(int K) { return int64_t{padded_for<Bfloat16>(K)} * NR; }
-  static constexpr int64_t block_size(int K) { return int64_t{padded_for<Bfloat16>(K)} * MR; }
+  static constexpr int64_t block_size(int K) { return int64_t{padded_for<Bfloat16>(K)} * kMR; }
 
   FLES_INLINE void finish(const Block*, const uint16_t*, int, vf (&sums)[NV], vf (&out)[NV]) {
 #pragma GCC unroll 2
@@ -113,7 +138,11 @@ struct Bfloat16 {
 constexpr int kStep = 4;
 typedef int8_t stored_int8;
 typedef quarter_bytes stored_int8s;  // W of them
+#if defined(__AMX_INT8__)
+constexpr int kWeightOffset = 0;
+#else
 constexpr int kWeightOffset = 128;
+#endif
 #if defined(__AVX512VNNI__)
 FLES_INLINE vi dot_int8(vi sums, vi a, vi b) { return (vi)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)b, (__m512i)a); }
 #else
@@ -160,17 +189,18 @@ FLES_INLINE vi load_weights(const uint8_t* p) {
 }
 
 struct Int8 {
-  // Scales of the MR rows and sums of their values, then the values, of 16 bits where kStep is 2.
+  // Scales of the kMR rows and sums of their values, then the values, of 16 bits where kStep is 2.
   using Block = uint8_t;
   // Scales of the NR columns, L2 norms of their weights and of what rounding took from these, then the values.
   using Panel = uint8_t;
   using Sum = vi;
-  static constexpr bool kScreens = true;
-  static constexpr int kGroup = 4 * kStep;
-  static constexpr int kBlockHeader = MR * 8;
+  using Registers = DotRegisters;
+  static constexpr bool kScreens = true, kIntegers = true, kSplits = false;
+  static constexpr int kMR = kDotRows, kGroup = kDotGroupBytes / 4 * kStep;
+  static constexpr int kBlockHeader = kMR * 8;
   static constexpr int kPanelHeader = NR * 12;
   static constexpr int kPanelStep = NR * kStep;
-  static constexpr int64_t block_size(int K) { return kBlockHeader + int64_t{padded_for<Int8>(K)} / kStep * MR * 4; }
+  static constexpr int64_t block_size(int K) { return kBlockHeader + int64_t{padded_for<Int8>(K)} / kStep * kMR * 4; }
   static constexpr int64_t panel_size(int K) { return kPanelHeader + int64_t{padded_for<Int8>(K)} * NR; }
 
   FLES_INLINE vi columns(const char* panel, int j) {
@@ -181,7 +211,7 @@ struct Int8 {
   FLES_INLINE void finish(const uint8_t* a, const uint8_t* b, int row, vi (&sums)[NV], vf (&out)[NV]) {
     const auto* scales = reinterpret_cast<const float*>(a);
     const float scale = scales[row];
-    const int32_t offset = kWeightOffset * bits_at(scales + MR + row);
+    const int32_t offset = kWeightOffset * bits_at(scales + kMR + row);
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) {
       out[j] =
@@ -190,29 +220,13 @@ struct Int8 {
   }
 };
 
-// Where few rows are multiplied the panels come from memory, which the processor foresees too late by itself; a block
-// of many values lies in the second-level cache.
-constexpr int kPanelAhead = 4096, kBlockAhead = 2048;  // bytes
-
-// While a panel is multiplied, every block's tile also fetches its share of the panel that is wanted next. Else the
-// first block would wait for all of it at the speed of the memory, which the others leave idle.
-struct Ahead {
-  const char* at;
-  int64_t step;  // bytes, of each step of the multiplication
-  FLES_INLINE void fetch(Ahead& ahead) {
-    __builtin_prefetch(ahead.at, 0, 2);  // into the second-level cache; an address that is not there does nothing
-    ahead.at += ahead.step;
-  }
-};
-struct NothingAhead {
-  FLES_INLINE void fetch(NothingAhead&) {}
-};
-
-// The share of a block in the panel that is wanted next; none for a single block, which never leaves the memory idle.
+// The share of a block in the panel that is wanted next; none for a single block, unless the
+// panel is split beforehand: it never leaves the memory idle.
 template <class D>
 FLES_INLINE Ahead ahead_of(const typename D::Panel* next, int K, int block, int blocks) {
-  const int64_t step = blocks == 1 ? 0 : D::kPanelStep / blocks;
-  const int64_t steps = padded_for<D>(K) / D::kGroup * 4;
+  const int64_t step = blocks == 1 && !D::kSplits ? 0 : D::kPanelStep / blocks;
+  const int64_t bytes = D::panel_size(K) * static_cast<int64_t>(sizeof(typename D::Panel)) - D::kPanelHeader;
+  const int64_t steps = bytes / D::kPanelStep;
   return {reinterpret_cast<const char*>(next) + block * steps * step, step};
 }
 
@@ -223,9 +237,9 @@ FLES_INLINE void multiply(const typename D::Block* block, int first, const typen
   constexpr int kGroupBytes = 16;
   const char* __restrict a = reinterpret_cast<const char*>(block) + D::kBlockHeader + first * kGroupBytes;
   const char* __restrict b = reinterpret_cast<const char*>(panel) + D::kPanelHeader;
-  for (int k = 0; k < K; k += D::kGroup, a += (MR - 1) * kGroupBytes) {
+  for (int k = 0; k < K; k += D::kGroup, a += (D::kMR - 1) * kGroupBytes) {
 #pragma GCC unroll 4
-    for (int line = 0; line < MR * kGroupBytes; line += 64) __builtin_prefetch(a + kBlockAhead + line);
+    for (int line = 0; line < D::kMR * kGroupBytes; line += 64) __builtin_prefetch(a + kBlockAhead + line);
     // Not unrolled: GCC would mix the loads of all four steps, for which there are not enough registers.
 #pragma GCC unroll 1
     for (int step = 0; step < 4; ++step, a += 4, b += D::kPanelStep) {

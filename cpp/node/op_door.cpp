@@ -34,6 +34,10 @@ class Door {
   void choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
     value = choice_at<Enum>(object_, name, names);
   }
+  template <class Enum>
+  void optional_choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
+    if (!absent(name)) choice(name, value, names);
+  }
   template <class T>
   void input(const char* name, const T*& pointer, int64_t count) {
     std::vector<T> values = array_of<T>(object_.Get(name), name);

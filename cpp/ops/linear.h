@@ -17,12 +17,14 @@ struct LinearForward {
   float* out;
   int T, N, K;
   Activation activation;
+  Numerics numerics = Numerics::kBatchInvariant;
 };
 
 template <class Visitor>
 void fields(Visitor& v, LinearForward& a) {
   v.size("T", a.T), v.size("N", a.N), v.size("K", a.K);
   v.choice("activation", a.activation, {"none", "gelu", "gelu_new", "relu"});
+  v.optional_choice("numerics", a.numerics, {"batch_invariant", "fast"});
   v.input("in", a.in, int64_t{a.T} * a.K);
   v.weight("weight", a.weight, a.N, a.K);
   v.optional("bias", a.bias, int64_t{a.N});

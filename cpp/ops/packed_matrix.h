@@ -13,6 +13,11 @@ enum class DataType : int32_t { kFloat32, kBfloat16, kInt8 };
 constexpr int kDataTypes = 3;
 constexpr int bytes_of(DataType type) { return type == DataType::kFloat32 ? 4 : type == DataType::kBfloat16 ? 2 : 1; }
 
+// What else than the operands may decide how a product is rounded: nothing, so that a row (a token, a text) has the
+// same bits whatever stands beside it in the batch; or how many rows there are, so that it is computed in the fastest
+// way. Neither depends on the number of threads.
+enum class Numerics : int32_t { kBatchInvariant, kFast };
+
 struct PackedMatrix {
   int N = 0, K = 0;
   DataType type = DataType::kFloat32;

@@ -30,12 +30,14 @@ struct SparseHeadForward {
   const PackedMatrix* screen;  // or null
   int32_t* candidates;         // one number, or null
   float cut;
+  Numerics numerics = Numerics::kBatchInvariant;
 };
 
 template <class Visitor>
 void fields(Visitor& v, SparseHeadForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V);
   v.choice("pooling", a.pooling, {"max", "sum", "sum_log1p"});
+  v.optional_choice("numerics", a.numerics, {"batch_invariant", "fast"});
   v.input("in", a.in, int64_t{a.T} * a.C);
   v.number("cut", a.cut);
   v.weight("weight", a.weight, a.V, a.C);

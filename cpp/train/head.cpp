@@ -32,7 +32,8 @@ class SparseHead : public Head {
                            .pooling = pooling_,
                            .screen = screen,
                            .candidates = screen == nullptr ? nullptr : candidates,
-                           .cut = 0.0f});
+                           .cut = 0.0f,
+                           .numerics = Numerics::kFast});
     if (screen == nullptr) return;
     int32_t count = 0;
     b.download(b.self, &count, candidates, sizeof count);

@@ -51,7 +51,8 @@ void Trainer::predict(Masked& m, const std::vector<int32_t>& rows, const std::ve
                       .T = M,
                       .N = V,
                       .K = C,
-                      .activation = Activation::kNone});
+                      .activation = Activation::kNone,
+                      .numerics = Numerics::kFast});
     b.cross_entropy(b.self, {.logits = m.logits.data(),
                              .labels = reinterpret_cast<const int32_t*>(m.labels.data()),
                              .losses = m.losses.data(),

@@ -110,7 +110,8 @@ struct Network::Pass {
                                   .T = T,
                                   .N = l.N,
                                   .K = l.K,
-                                  .activation = Activation::kNone});
+                                  .activation = Activation::kNone,
+                                  .numerics = Numerics::kFast});
   }
   void linear_backward(const TrainableLinear& l, const float* d_out, const float* in, float* d_in) const {
     throw_if_cancelled(cancelled);

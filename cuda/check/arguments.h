@@ -55,6 +55,8 @@ class Arguments {
     value = static_cast<Enum>(shape_.variant % static_cast<int>(names.size()));
     if (std::string(name) == "pooling") takes_maximum_ = shape_.variant % static_cast<int>(names.size()) == 0;
   }
+  template <class Enum>
+  void optional_choice(const char*, Enum&, std::initializer_list<const char*>) {}
   template <class T>
   void input(const char* name, const T*& pointer, int64_t count) {
     std::vector<T> values(count);

@@ -81,14 +81,35 @@ std::vector<Real> linear_reference(const Problem& p, Activation kind, bool with_
   return out;
 }
 
-// Every level, by name.
-class EveryLevel : public testing::TestWithParam<const Kernels*> {
+std::vector<const Kernels*> every_level() {
+  std::vector<const Kernels*> levels = usable_kernels();
+  levels.push_back(wide_kernels());
+  return levels;
+}
+
+// A level and its products of float32, of which it may have two kinds.
+struct Level {
+  std::string name;
+  const Kernels* kernels;
+  const ProductKernels* products;
+};
+
+std::vector<Level> every_kind() {
+  std::vector<Level> kinds;
+  for (const Kernels* kernels : every_level()) {
+    kinds.push_back({kernels->name, kernels, &kernels->products[static_cast<int>(DataType::kFloat32)]});
+    if (kernels->split.MR > 0) kinds.push_back({std::string(kernels->name) + "_split", kernels, &kernels->split});
+  }
+  return kinds;
+}
+
+class EveryLevel : public testing::TestWithParam<Level> {
  protected:
-  const Kernels& kernels = *GetParam();
-  const ProductKernels& products_of = kernels.products[static_cast<int>(DataType::kFloat32)];
+  const Kernels& kernels = *GetParam().kernels;
+  const ProductKernels& products_of = *GetParam().products;
 
   std::vector<float> pack_weight(const std::vector<float>& weight, int N, int K) const {
-    std::vector<float> packed(int64_t{panels(N)} * kernels.NR * padded(K), 0.0f);
+    std::vector<float> packed(panels(N) * panel(K), 0.0f);
     // In two parts, the second first: rows may come in any order.
     const int half = N / 2;
     products_of.pack_weight(weight.data() + int64_t{half} * K, N - half, half, K, packed.data());
@@ -96,24 +117,31 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
     return packed;
   }
   std::vector<float> pack_input(const std::vector<float>& in, int T, int K) const {
-    const int MR = kernels.MR;
-    std::vector<float> packed(int64_t{(T + MR - 1) / MR} * MR * padded(K), std::numeric_limits<float>::quiet_NaN());
+    const int MR = products_of.MR;
+    std::vector<float> packed((T + MR - 1) / MR * block(K), std::numeric_limits<float>::quiet_NaN());
     for (int first = 0; first < T; first += MR) {
       products_of.pack_block(in.data() + int64_t{first} * K, std::min(MR, T - first), K, K,
-                             packed.data() + int64_t{first} * padded(K));
+                             packed.data() + first / MR * block(K));
     }
     return packed;
   }
   int panels(int N) const { return (N + kernels.NR - 1) / kernels.NR; }
+  // Floats that a panel, a block, and the scratch of `count` panels take.
+  int64_t panel(int K) const { return products_of.panel_bytes(K) / static_cast<int64_t>(sizeof(float)); }
+  int64_t block(int K) const { return products_of.block_bytes(K) / static_cast<int64_t>(sizeof(float)); }
+  std::vector<float> scratch(int count, int K) const {
+    return std::vector<float>(count * products_of.scratch_bytes(K) / sizeof(float));
+  }
 
   std::vector<float> linear(const Problem& p, Activation kind, bool with_bias, bool with_residual) const {
     const std::vector<float> weight = pack_weight(p.weight, p.N, p.K);
     const std::vector<float> blocks = pack_input(p.in, p.T, p.K);
     std::vector<float> out(int64_t{p.T} * p.N, std::numeric_limits<float>::quiet_NaN());
-    for (int panel = 0; panel < panels(p.N); ++panel) {
-      const int column = panel * kernels.NR;
+    std::vector<float> split = scratch(1, p.K);
+    for (int i = 0; i < panels(p.N); ++i) {
+      const int column = i * kernels.NR;
       products_of.linear_panels({.blocks = blocks.data(),
-                                 .panels = weight.data() + int64_t{column} * padded(p.K),
+                                 .panels = weight.data() + i * panel(p.K),
                                  .rows = p.T,
                                  .columns = std::min(kernels.NR, p.N - column),
                                  .K = p.K,
@@ -121,7 +149,8 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
                                  .residual = with_residual ? p.residual.data() + column : nullptr,
                                  .out = out.data() + column,
                                  .ld = p.N,
-                                 .activation = static_cast<int>(kind)});
+                                 .activation = static_cast<int>(kind),
+                                 .scratch = split.data()});
     }
     return out;
   }
@@ -130,7 +159,7 @@ class EveryLevel : public testing::TestWithParam<const Kernels*> {
 TEST_P(EveryLevel, LinearIsTheProductOfTheMatrices) {
   for (const int K : {1, 3, 17, 130}) {
     Comparison comparison;
-    for (const int T : {1, 5, 6, 7, 14, 29}) {
+    for (const int T : {1, 5, 6, 7, 14, 29, 40}) {
       for (const int N : {1, 7, 8, 31, 33, 70}) {
         const Problem p(T, N, K);
         const bool with_bias = K % 2 == 1, with_residual = N % 2 == 1;
@@ -143,20 +172,21 @@ TEST_P(EveryLevel, LinearIsTheProductOfTheMatrices) {
 }
 
 TEST_P(EveryLevel, PackedColumnsAndPanelsMultiplyTheTransposeOfAMatrix) {
-  const int MR = kernels.MR, NR = kernels.NR;
+  const int MR = products_of.MR, NR = kernels.NR;
   for (const int R : {1, 4, 7, 30}) {
     Comparison comparison;
     for (const auto& [T, N] : {std::pair{1, 1}, {MR, NR}, {MR - 1, NR - 3}}) {
       // (R, T) and (R, N) stand in wider matrices, whose last row ends with them.
       const int64_t ld_a = T + 3, ld_b = N + 5;
       const std::vector<float> a = random_floats((R - 1) * ld_a + T), b = random_floats((R - 1) * ld_b + N);
-      std::vector<float> block(int64_t{MR} * padded(R), std::numeric_limits<float>::quiet_NaN());
-      std::vector<float> panel(int64_t{NR} * padded(R), std::numeric_limits<float>::quiet_NaN());
-      products_of.pack_columns(a.data(), R, ld_a, T, block.data());
-      products_of.pack_panel(b.data(), R, ld_b, N, panel.data());
+      std::vector<float> packed_a(block(R), std::numeric_limits<float>::quiet_NaN());
+      std::vector<float> packed_b(panel(R), std::numeric_limits<float>::quiet_NaN());
+      std::vector<float> split = scratch(1, R);
+      products_of.pack_columns(a.data(), R, ld_a, T, packed_a.data());
+      products_of.pack_panel(b.data(), R, ld_b, N, packed_b.data());
       std::vector<float> out(int64_t{T} * N);
-      products_of.linear_panels({.blocks = block.data(),
-                                 .panels = panel.data(),
+      products_of.linear_panels({.blocks = packed_a.data(),
+                                 .panels = packed_b.data(),
                                  .rows = T,
                                  .columns = N,
                                  .K = R,
@@ -164,7 +194,8 @@ TEST_P(EveryLevel, PackedColumnsAndPanelsMultiplyTheTransposeOfAMatrix) {
                                  .residual = nullptr,
                                  .out = out.data(),
                                  .ld = N,
-                                 .activation = static_cast<int>(Activation::kNone)});
+                                 .activation = static_cast<int>(Activation::kNone),
+                                 .scratch = split.data()});
       Problem p(T, N, R);
       for (int r = 0; r < R; ++r) {
         for (int t = 0; t < T; ++t) p.in[t * R + r] = a[r * ld_a + t];
@@ -229,6 +260,7 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
       const std::vector<float> plain_z = products<float>(p, true);
       const std::vector<float> weight = pack_weight(p.weight, V, K);
       const std::vector<float> blocks = pack_input(p.in, T, K);
+      std::vector<float> split = scratch(2, K);
 
       for (const bool sum : {false, true}) {
         SCOPED_TRACE(testing::Message() << "V " << V << ", K " << K << (sum ? ", sum" : ", max"));
@@ -242,7 +274,7 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
                                    .rows = T,
                                    .columns = V,
                                    .K = K,
-                                   .rows_at_once = kernels.MR,
+                                   .rows_at_once = products_of.MR,
                                    .columns_at_once = 2 * kernels.NR,
                                    .bias = p.bias.data(),
                                    .row_text = row_text.data(),
@@ -253,7 +285,8 @@ TEST_P(EveryLevel, HeadPoolsTheProductsOfEachText) {
                                    .pooled = out.data(),
                                    .argmax = with_argmax ? argmax.data() : nullptr,
                                    .ld = V,
-                                   .row_norms = nullptr});
+                                   .row_norms = nullptr,
+                                   .scratch = split.data()});
         };
         run(pooled, !sum);
         run(without, false);
@@ -330,14 +363,8 @@ TEST_P(EveryLevel, AddRowsAddsTwoRowsOrThree) {
   EXPECT_EQ(out, (std::vector<float>{11, 22, 33}));
 }
 
-std::vector<const Kernels*> every_level() {
-  std::vector<const Kernels*> levels = usable_kernels();
-  levels.push_back(wide_kernels());
-  return levels;
-}
-
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryLevel, testing::ValuesIn(every_level()),
-                         [](const auto& level) { return std::string(level.param->name); });
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryLevel, testing::ValuesIn(every_kind()),
+                         [](const auto& level) { return level.param.name; });
 
 TEST(Levels, ThePortableOneIsAlwaysThere) {
   ASSERT_FALSE(usable_kernels().empty());

@@ -59,6 +59,10 @@ class Arguments {
     value = static_cast<Enum>(chosen);
     if (std::string(name) == "pooling") with_argmax_ = chosen == 0;
   }
+  template <class Enum>
+  void optional_choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
+    choice(name, value, names);
+  }
   void input(const char* name, const float*& pointer, int64_t count) {
     std::uniform_real_distribution<float> uniform(std::string(name) == "second" ? 0.0f : -2.0f, 2.0f);
     std::vector<float>& values = floats_.emplace_back(count);

@@ -106,6 +106,10 @@ class Arguments {
     ASSERT_NE(known, names.end()) << name;
     value = static_cast<Enum>(known - names.begin());
   }
+  template <class Enum>
+  void optional_choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
+    if (run_.arguments.contains(name)) choice(name, value, names);
+  }
   template <class T>
   void input(const char* name, const T*& pointer, int64_t count) {
     const std::vector<char>& bytes = at(name).bytes;

@@ -53,6 +53,7 @@ export const cases: OpCase<LinearArguments>[] = [
   linear(5, 3, 12, { activation: 'gelu', residual: true }),
   // More rows and columns than one thread takes at a time, on every level.
   linear(1000, 1100, 6, { residual: true }),
+  linear(150, 70, 96, { activation: 'gelu', residual: true }),
   linear(0, 5, 4, { residual: true }),
   linear(4, 0, 4),
 ];

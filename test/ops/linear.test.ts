@@ -34,6 +34,16 @@ describe.each(devices)('linear on %s', (device) => {
     },
   );
 
+  test('fast numerics are as exact, whatever the sizes of the operands', () => {
+    const { args } = cases.find(({ args }) => args.T === 150)!;
+    // From 2^-20 to 2^20, and 0.
+    const spread = (x: Float32Array) => x.map((value, i) => (i % 7 === 0 ? 0 : value * 2 ** ((i % 41) - 20)));
+    for (const given of [args, { ...args, in: spread(args.in), residual: null, activation: 'none' as const }]) {
+      const out = run(device, { ...given, numerics: 'fast' });
+      expectClose(out, (round) => reference(given, 'float32', round), given === args ? 5.6 * 1.2e-7 : 0);
+    }
+  });
+
   test.each(['gelu', 'gelu_new', 'relu'] as const)('%s is 0 far below 0 and x far above it', (activation) => {
     const args = { T: 4, N: 1, K: 1, activation, in: Float32Array.of(-100, -15, 15, 100), weight: Float32Array.of(1) };
     const out = run(device, { ...args, bias: null, residual: null });

@@ -34,6 +34,7 @@ export const cases: OpCase<LinearBackwardArguments>[] = [
   linearBackward(64, 12, 7),
   // More rows than are multiplied at once.
   linearBackward(1100, 3, 5),
+  linearBackward(130, 20, 11),
   linearBackward(0, 5, 4),
   linearBackward(4, 0, 4),
 ];

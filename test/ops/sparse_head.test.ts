@@ -108,19 +108,21 @@ describe.each(devices)('sparse_head on %s', (device) => {
         },
       );
     /** Few logits above 0; with `outlier`, one input of each row dwarfs the others, so that int8 keeps little of them. */
-    const sparse = (outlier: boolean, [V, C] = [2000, 48]) => {
-      const offsets = Int32Array.of(0, 3, 3, 30, 31);
-      const input = randomFloats(31 * C, 51).map((x, i) => (outlier && i % C === 7 ? 40 * x : x));
+    const sparse = (outlier: boolean, [V, C] = [2000, 48], long = 27) => {
+      const T = 4 + long;
+      const offsets = Int32Array.of(0, 3, 3, 3 + long, T);
+      const input = randomFloats(T * C, 51).map((x, i) => (outlier && i % C === 7 ? 40 * x : x));
       input.fill(0, 5 * C, 6 * C); // a row of zeros
       const weight = randomFloats(V * C, 52).map((x, i) => (outlier && i % C === 7 ? x / 40 : x));
       const bias = randomFloats(V, 53).map((x) => x - 30);
-      return { B: 4, T: 31, C, V, pooling: 'max' as const, in: input, weight, bias, offsets };
+      return { B: 4, T, C, V, pooling: 'max' as const, in: input, weight, bias, offsets };
     };
 
     const screens: [string, SparseHeadArguments][] = [
       ['even inputs', sparse(false)],
       ['inputs with outliers', sparse(true)],
       ['a number of inputs that fills no group', sparse(false, [530, 7])],
+      ['fast numerics', { ...sparse(false, [530, 64], 147), numerics: 'fast' }],
       ...withMax
         .filter(({ dtype }) => dtype === 'float32')
         .map(({ name, args }): [string, SparseHeadArguments] => [name, args]),
@@ -157,6 +159,21 @@ describe.each(devices)('sparse_head on %s', (device) => {
         native.runOp(device, 'sparse_head', { ...other, screen: other.weight, pooled: unwritten(4 * other.V) }),
       ).toThrow(/not float32/);
     });
+  });
+
+  test('fast numerics are as exact', () => {
+    const { args } = withMax.find(({ args }) => args.C === 768)!;
+    // The texts again and again, so that there are many rows.
+    const times = 12;
+    const many = {
+      ...args,
+      B: times,
+      T: times * args.T,
+      in: Float32Array.from({ length: times * args.in.length }, (_, i) => args.in[i % args.in.length]!),
+      offsets: Int32Array.from({ length: times + 1 }, (_, b) => b * args.T),
+      numerics: 'fast',
+    };
+    expectClose(run(device, many), (round) => reference(many, 'float32', round));
   });
 
   test('argmax of sums is refused', () => {

@@ -23,4 +23,5 @@ struct Ahead {
 };
 struct NothingAhead {
   FLES_INLINE void fetch(NothingAhead&) {}
+  FLES_INLINE void fetch(NothingAhead&, int) {}
 };

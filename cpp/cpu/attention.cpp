@@ -7,11 +7,19 @@ void attention(void* self, const AttentionForward& a) {
   const std::scoped_lock held(state.one_op);
   const Kernels& kernels = *state.kernels;
   const int D = a.C / a.H;
+  const bool rounded = a.type != DataType::kFloat32 && kernels.bfloat16_attention_head != nullptr &&
+                       a.dropout == 0.0f && a.log_sums == nullptr;
+  constexpr int kRounded = 32;  // tokens of a text from which on tiles are filled; other texts have no say in it
   for_each_head(
-      state, a, [&](int S) { return kernels.attention_scratch(S, D); },
+      state, a,
+      [&](int S) {
+        const size_t exact = kernels.attention_scratch(S, D);
+        return rounded ? std::max(exact, kernels.bfloat16_attention_scratch(S, D)) : exact;
+      },
       [&](const HeadOfText& head) {
         const float* q = a.qkv + head.row * 3 * a.C + head.h * D;
-        kernels.attention_head({
+        const auto attend = rounded && head.S >= kRounded ? kernels.bfloat16_attention_head : kernels.attention_head;
+        attend({
             .q = q,
             .k = q + a.C,
             .v = q + int64_t{2} * a.C,

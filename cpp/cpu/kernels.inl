@@ -25,6 +25,9 @@ namespace FLES_LEVEL {
 #include "cpu/roofline.inl"
 #include "cpu/random.inl"
 #include "cpu/attention.inl"
+#if defined(__AMX_TILE__)
+#include "cpu/attention_bfloat16.inl"
+#endif
 #include "cpu/attention_backward.inl"
 #include "cpu/train.inl"
 // clang-format on
@@ -38,10 +41,12 @@ namespace FLES_LEVEL {
 #define FLES_SPLIT                                                                                               \
   FLES_PRODUCTS(SplitFloat32, pack_weight_float32<SplitFloat32>, pack_block_split, gather_columns<SplitFloat32>, \
                 pack_columns_split, pack_panel_float32<SplitFloat32>)
+#define FLES_BFLOAT16_ATTENTION bfloat16_attention_head, bfloat16_attention_scratch
 #else
 #define FLES_SPLIT \
   {                \
   }
+#define FLES_BFLOAT16_ATTENTION nullptr, nullptr
 #endif
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
@@ -55,6 +60,7 @@ constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
                             FLES_SPLIT,
                             attention_head,
                             attention_scratch,
+                            FLES_BFLOAT16_ATTENTION,
                             attention_backward_head,
                             attention_backward_scratch,
                             add_rows,

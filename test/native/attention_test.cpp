@@ -200,6 +200,37 @@ TEST_P(AttentionAtEveryLevel, NotANumberStaysOne) {
   for (const float value : out) EXPECT_TRUE(std::isnan(value));
 }
 
+// Where operands and probabilities are rounded: within the half of a bfloat16's last place that each may be off, of the
+// values that are averaged and of the scores, which are below 4 x 20 here.
+class AttentionByTiles : public AttentionAtEveryLevel {};
+
+TEST_P(AttentionByTiles, IsNearTheFormula) {
+  for (const auto& [S, D] : {std::pair{1, 1}, {7, 20}, {32, 32}, {33, 64}, {65, 128}, {150, 24}}) {
+    Problem p(S, D, 0.0f);
+    for (float& value : p.qkv) value /= 4;
+    const Reference<double> exact(p);
+    std::vector<float> out(S * D, kUnwritten);
+    kernels.bfloat16_attention_head({.q = p.qkv.data(),
+                                     .k = p.qkv.data() + D,
+                                     .v = p.qkv.data() + int64_t{2} * D,
+                                     .ld = int64_t{3} * D,
+                                     .out = out.data(),
+                                     .ld_out = D,
+                                     .log_sums = nullptr,
+                                     .ld_log_sums = 0,
+                                     .S = S,
+                                     .D = D,
+                                     .scale = p.scale(),
+                                     .dropout = {},
+                                     .first_block = 0,
+                                     .scratch = scratch(kernels.bfloat16_attention_scratch(S, D))});
+    // Scores are sums of D products of values below 1/2, divided by sqrt(D).
+    const double scores = 0.25 * std::sqrt(static_cast<double>(D)) * 2 * std::ldexp(1.0, -9);
+    const double tolerance = 0.5 * (2 * std::ldexp(1.0, -9) + 2 * scores);
+    for (int i = 0; i < S * D; ++i) EXPECT_NEAR(out[i], exact.out[i], tolerance) << "S " << S << ", D " << D;
+  }
+}
+
 std::vector<const Kernels*> every_level() {
   std::vector<const Kernels*> levels = usable_kernels();
   levels.push_back(wide_kernels());
@@ -207,6 +238,16 @@ std::vector<const Kernels*> every_level() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, AttentionAtEveryLevel, testing::ValuesIn(every_level()),
+                         [](const auto& level) { return std::string(level.param->name); });
+
+std::vector<const Kernels*> levels_with_tiles() {
+  std::vector<const Kernels*> levels = usable_kernels();
+  std::erase_if(levels, [](const Kernels* kernels) { return kernels->bfloat16_attention_head == nullptr; });
+  return levels;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttentionByTiles);
+INSTANTIATE_TEST_SUITE_P(Kernels, AttentionByTiles, testing::ValuesIn(levels_with_tiles()),
                          [](const auto& level) { return std::string(level.param->name); });
 
 }  // namespace

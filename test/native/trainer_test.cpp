@@ -162,6 +162,27 @@ TEST(Trainer, HoldsTheMemoryThatItReports) {
   }
 }
 
+TEST(Trainer, TakesMemoryBesideTheGradientsForTheLossesOfManyTexts) {
+  TrainingBatch batch = small_batch();
+  batch.teacher_scores.clear(), batch.teacher_queries = {}, batch.teacher_documents = {};
+  const Texts documents = batch.documents;
+  for (int copy = 1; copy < 10; ++copy) {
+    const auto shift = static_cast<int32_t>(batch.documents.tokens.size());
+    batch.documents.tokens.insert(batch.documents.tokens.end(), documents.tokens.begin(), documents.tokens.end());
+    for (int d = 1; d <= 4; ++d) batch.documents.offsets.push_back(shift + documents.offsets[d]);
+    for (const int owner : {0, 0, 1, 1}) batch.owners.push_back(owner);
+    for (const int first : {0, 1, 2, 1}) batch.duplicates.push_back(first);
+  }
+  ObjectiveSettings settings;
+  settings.weights[static_cast<size_t>(LossTerm::kInfoNce)] = 1;
+  settings.weights[static_cast<size_t>(LossTerm::kFlopsDocuments)] = 0.1;
+  const TemporaryFolder folder;
+  Trainer trainer(backend_for("cpu"), SmallModel().saved(folder), {});
+  const StepReport report = trainer.step(batch, settings, kUpdate, kNotCancelled);
+  EXPECT_GT(report.update.gradient_norm, 0);
+  EXPECT_EQ(report.losses.head_bytes, 5 * 42 * 11 * sizeof(float));
+}
+
 TEST(Trainer, RefusesModelsThatItCannotIndex) {
   ModelSource source;
   source.config = {.vocabulary_size = 1 << 24,

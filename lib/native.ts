@@ -242,7 +242,10 @@ export interface NativeLosses {
   /** (V) documents, and queries, with a weight above 0 for the term. */
   documentFrequencies: Int32Array;
   queryFrequencies: Int32Array;
-  /** Bytes held for the head: matrices of a row a text and a column a term. */
+  /**
+   * Bytes held for the head alone: matrices of a row a text and a column a term. Pooled values and weights are in the memory of
+   * the gradients where that suffices.
+   */
   headBytes: number;
 }
 
@@ -319,7 +322,7 @@ export interface NativeTrainer {
   ): Promise<NativeLosses & { gradients: Float32Array }>;
   /** Of the texts last encoded; begins a new gradient. */
   backward(gradients: Float32Array, cancellation?: Cancellation): Promise<void>;
-  /** The gradient by all parameters, one tensor after the other, with zeros between some. */
+  /** The gradient by all parameters, one tensor after the other, with zeros between some; 0 after `encode` and `losses`. */
   gradients(): Promise<Float32Array>;
   addGradients(gradients: Float32Array): Promise<void>;
   update(update: NativeUpdate): Promise<NativeUpdateReport>;

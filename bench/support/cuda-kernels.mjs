@@ -157,13 +157,17 @@ const KERNELS = {
       activation ? 110 : 78,
     ),
   ],
-  linear_backward: ({ T, N, K, type }) => [
+  // `of`: the gradient of the input or of weight and bias alone; absent: both.
+  linear_backward: ({ T, N, K, type, of }) => [
     ...converted(type, T, N),
-    ...converted(type, N, K),
-    product(T, K, N, unitOf[type], { from: bytesOf[type] }),
-    ...converted(type, T, K),
-    product(N, K, T, unitOf[type], { from: bytesOf[type], more: FLOAT * N * K }),
-    ...columnSums(T, N),
+    ...(of === 'weight' ? [] : [...converted(type, N, K), product(T, K, N, unitOf[type], { from: bytesOf[type] })]),
+    ...(of === 'input'
+      ? []
+      : [
+          ...converted(type, T, K),
+          product(N, K, T, unitOf[type], { from: bytesOf[type], more: FLOAT * N * K }),
+          ...columnSums(T, N),
+        ]),
   ],
   attention: (a) => [attentionTiles('attention/attend<Tf32, 64>', a, FLOAT * a.T * a.C * 4)],
   attention_backward: (a) => [

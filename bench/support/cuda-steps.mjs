@@ -31,7 +31,7 @@ function microBatches(lengths, most) {
 
 /** Tokens of a micro-batch where the configuration leaves them open: half of 80 GB (lib/train/trainer.ts). */
 export function automaticTokens({ layers, C, I }, activationBytes = 40e9, most = 131_072) {
-  const tokenBytes = 4 * (layers * C + layers * (5 * C + I) + 9 * C + 2 * Math.max(I, 3 * C));
+  const tokenBytes = 4 * (layers * C + layers * (5 * C + I) + 5 * C + Math.max(I, 3 * C));
   return Math.min(most, Math.max(256, Math.floor(activationBytes / tokenBytes)));
 }
 
@@ -54,7 +54,7 @@ function network(model, type, dropout, run) {
     linear(batch, name, C, K);
     if (dropout) drop(batch, true);
   };
-  const backward = ({ T }, N, K) => run('linear_backward', { T, N, K, type });
+  const backward = ({ T }, N, K, of) => run('linear_backward', { T, N, K, type, of });
 
   const forward = (batch) => {
     run('upload', { bytes: 4 * batch.T });
@@ -88,7 +88,8 @@ function network(model, type, dropout, run) {
     run('layernorm_backward', { T, C });
     run('activation', { T, N: I });
     if (dropout) drop(batch, false);
-    backward(batch, C, I);
+    backward(batch, C, I, 'weight');
+    backward(batch, C, I, 'input');
     run('activation_backward', { T, N: I });
     norm(batch);
     backward(batch, I, C);
@@ -104,6 +105,7 @@ function network(model, type, dropout, run) {
   const backwards = (batch, activeTerms) => {
     const { T } = batch;
     run('sparse_head_backward', { ...batch, C, V, activeTerms });
+    run('activation', { T, N: C });
     run('layernorm_backward', { T, C });
     run('activation_backward', { T, N: C });
     layerInput(batch, layers);

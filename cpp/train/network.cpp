@@ -10,12 +10,8 @@ namespace fles {
 Network::Network(TrainableModel& model, const NetworkOptions& options) : model_(model), options_(options) {
   const int layers = static_cast<int>(model.layers.size());
   options_.kept_layers = std::min(options_.kept_layers, layers);
-  sums_.resize(layers + 1);
-  kept_.resize(layers);
-}
-
-Buffer Network::allocate(int64_t rows, int64_t columns) const {
-  return {model_.backend(), static_cast<size_t>(rows * columns)};
+  sums_.resize(layers + 1, nullptr);
+  kept_.resize(layers, {});
 }
 
 int64_t Network::wide() const {
@@ -23,59 +19,43 @@ int64_t Network::wide() const {
   return std::max<int64_t>(c.intermediate_size, 3 * int64_t{c.hidden_size});
 }
 
-int64_t Network::of_layer() const {
-  const ModelConfig& c = model_.config();
-  return 5 * int64_t{c.hidden_size} + c.heads + c.intermediate_size;
-}
-
-size_t Network::bytes() const {
-  const int64_t C = model_.config().hidden_size, layers = static_cast<int64_t>(kept_.size());
-  const int64_t always = capacity_ * (1 + 6 * C + wide()) + shared_capacity_ * of_layer();
-  const int64_t kept = kept_capacity_ * (3 * C + wide() + layers * C + options_.kept_layers * of_layer());
-  return static_cast<size_t>(text_capacity_ + always + kept) * sizeof(float);
-}
-
-void Network::reserve(int B, int T, bool keep) {
+// Gives every array its place from `memory` on, for T tokens; returns how many floats that takes. Without memory it
+// only counts.
+int64_t Network::arrange(float* memory, int T) {
+  constexpr int64_t kAlign = 16;  // floats: arrays begin at cache lines
   const ModelConfig& c = model_.config();
   const int64_t C = c.hidden_size;
-  const auto allocate_layer = [&](Layer& l) {
-    l.qkv = allocate(T, 3 * C), l.log_sums = allocate(T, c.heads), l.context = allocate(T, C);
-    l.attention_sum = allocate(T, C), l.feedforward = allocate(T, c.intermediate_size);
+  int64_t floats = 0;
+  const auto place = [&](float*& array, int64_t columns) {
+    if (memory != nullptr) array = memory + floats;
+    floats += (T * columns + kAlign - 1) / kAlign * kAlign;
   };
-  // What is too small goes before what replaces it comes, so that the peak is the new size alone.
-  if (B > text_capacity_) {
-    text_capacity_ = 0;
-    text_ids_ = Buffer();
-    text_ids_ = allocate(B, 1);
-    text_capacity_ = B;
+  const auto place_layer = [&](Layer& l) {
+    place(l.qkv, 3 * C), place(l.log_sums, c.heads), place(l.context, C);
+    place(l.attention_sum, C), place(l.feedforward, c.intermediate_size);
+  };
+  for (float** array : {&hidden_, &transformed_, &gradient_, &head_sum_}) place(*array, C);
+  place(wide_, wide());
+  for (float*& sum : sums_) place(sum, C);
+  for (size_t n = 0; n < kept_.size(); ++n) {
+    if (keeps(static_cast<int>(n))) place_layer(kept_[n]);
   }
-  if (T > capacity_) {
-    capacity_ = 0;
-    tokens_ = hidden_ = transformed_ = wide_ = head_sum_ = head_in_ = sums_[0] = Buffer();
-    tokens_ = allocate(T, 1), wide_ = allocate(T, wide());
-    for (Buffer* buffer : {&hidden_, &transformed_, &head_sum_, &head_in_, &sums_[0]}) *buffer = allocate(T, C);
-    capacity_ = T;
+  // A pass that keeps nothing may use what the next one will keep.
+  if (options_.kept_layers == static_cast<int>(kept_.size())) {
+    if (!kept_.empty()) shared_ = kept_.back();
+  } else {
+    place_layer(shared_);
   }
-  const bool all_kept = keep && options_.kept_layers == static_cast<int>(kept_.size());
-  if (!all_kept && T > shared_capacity_) {
-    shared_capacity_ = 0;
-    shared_ = Layer();
-    allocate_layer(shared_);
-    shared_capacity_ = T;
-  }
-  if (keep && T > kept_capacity_) {
-    kept_capacity_ = 0;
-    gradient_ = other_ = dropped_ = d_wide_ = Buffer();
-    std::fill(sums_.begin() + 1, sums_.end(), Buffer());
-    std::fill(kept_.begin(), kept_.end(), Layer());
-    d_wide_ = allocate(T, wide());
-    for (Buffer* buffer : {&gradient_, &other_, &dropped_}) *buffer = allocate(T, C);
-    for (size_t n = 0; n < kept_.size(); ++n) {
-      sums_[n + 1] = allocate(T, C);
-      if (keeps(static_cast<int>(n))) allocate_layer(kept_[n]);
-    }
-    kept_capacity_ = T;
-  }
+  return floats;
+}
+
+void Network::reserve(int B, int T) {
+  text_ids_.reserve(model_.backend(), B);
+  tokens_.reserve(model_.backend(), T);
+  if (T <= capacity_) return;
+  capacity_ = 0;
+  arrange(memory_.reserve(model_.backend(), arrange(nullptr, T)), T);
+  capacity_ = T;
 }
 
 int Network::site_seed(int site) const {
@@ -113,14 +93,15 @@ struct Network::Pass {
                                   .activation = Activation::kNone,
                                   .numerics = Numerics::kFast});
   }
+  // The gradients of weight and bias from `in`, and that of `in` in d_in; either alone where the other is null.
   void linear_backward(const TrainableLinear& l, const float* d_out, const float* in, float* d_in) const {
     throw_if_cancelled(cancelled);
     backend.linear_backward(backend.self, {.d_out = d_out,
                                            .in = in,
-                                           .weight = l.weight.value,
+                                           .weight = d_in == nullptr ? nullptr : l.weight.value,
                                            .d_in = d_in,
-                                           .d_weight = l.weight.gradient,
-                                           .d_bias = l.bias.gradient,
+                                           .d_weight = in == nullptr ? nullptr : l.weight.gradient,
+                                           .d_bias = in == nullptr ? nullptr : l.bias.gradient,
                                            .T = T,
                                            .N = l.N,
                                            .K = l.K,
@@ -165,17 +146,18 @@ struct Network::Pass {
     linear(l, in, p == 0 ? x : nullptr, sum);
     if (p > 0) dropout(sum, x, sum, site, p);
   }
-  // Its backward pass: d (T, C), the gradient of the sum, stays; the gradient of `in` goes to d_in.
-  void linear_sum_backward(const TrainableLinear& l, const float* d, const float* in, float* d_in, int site) const {
+  // From the gradient of that sum, which stays, to the gradient of the product.
+  const float* product_gradient(const float* d, int site) const {
     const float p = n.options_.dropout;
-    float* dropped = n.dropped_.data();
-    if (p > 0) dropout(d, nullptr, dropped, site, p);
-    linear_backward(l, p > 0 ? dropped : d, in, d_in);
+    if (p == 0) return d;
+    float* dropped = n.head_sum_;  // which the head's backward pass was the last to read
+    dropout(d, nullptr, dropped, site, p);
+    return dropped;
   }
 
   // The input of a layer, from the sum before it.
   void layer_input(int layer, float* x) const {
-    const float* sum = n.sums_[layer].data();
+    const float* sum = n.sums_[layer];
     norm(layer == 0 ? n.model_.embedding_norm : n.model_.layers[layer - 1].feedforward_norm, sum, x);
     if (layer == 0 && n.options_.dropout > 0) dropout(x, nullptr, x, 0, n.options_.dropout);
   }
@@ -184,50 +166,52 @@ struct Network::Pass {
   void layer_forward(int layer, float* x) const {
     const TrainableLayer& l = n.model_.layers[layer];
     Layer& a = activations(layer);
-    linear(l.qkv, x, nullptr, a.qkv.data());
-    backend.attention(backend.self, {.qkv = a.qkv.data(),
+    linear(l.qkv, x, nullptr, a.qkv);
+    backend.attention(backend.self, {.qkv = a.qkv,
                                      .offsets = batch.texts.offsets,
-                                     .out = a.context.data(),
+                                     .out = a.context,
                                      .B = B,
                                      .T = T,
                                      .C = C,
                                      .H = c.heads,
-                                     .log_sums = a.log_sums.data(),
+                                     .log_sums = a.log_sums,
                                      .text_ids = ids,
                                      .dropout = n.options_.attention_dropout,
                                      .seed = n.site_seed(3 * layer + 1)});
-    linear_sum(l.attention_out, a.context.data(), x, a.attention_sum.data(), 3 * layer + 2);
-    norm(l.attention_norm, a.attention_sum.data(), x);
-    linear(l.feedforward_in, x, nullptr, a.feedforward.data());
+    linear_sum(l.attention_out, a.context, x, a.attention_sum, 3 * layer + 2);
+    norm(l.attention_norm, a.attention_sum, x);
+    linear(l.feedforward_in, x, nullptr, a.feedforward);
   }
 
-  // d (T, C): the gradient of the layer's output, then of its input.
-  void layer_backward(int layer, float* d) const {
+  // d (T, C): the gradient of the layer's output, then of its input; `other` has room for as much.
+  void layer_backward(int layer, float* d, float* other) const {
     const TrainableLayer& l = n.model_.layers[layer];
     Layer& a = activations(layer);
-    float *x = n.hidden_.data(), *wide = n.wide_.data(), *d_wide = n.d_wide_.data(), *other = n.other_.data();
+    float *x = n.hidden_, *wide = n.wide_;
     if (!n.keeps(layer)) {
       layer_input(layer, x);
       layer_forward(layer, x);
     }
-    norm_backward(l.feedforward_norm, n.sums_[layer + 1].data(), d);
-    activate(a.feedforward.data(), wide, I);
-    linear_sum_backward(l.feedforward_out, d, wide, d_wide, 3 * layer + 3);
-    backend.activation_backward(backend.self, {a.feedforward.data(), d_wide, d_wide, T, I, c.activation});
-    norm(l.attention_norm, a.attention_sum.data(), x);
-    linear_backward(l.feedforward_in, d_wide, x, other);
+    norm_backward(l.feedforward_norm, n.sums_[layer + 1], d);
+    activate(a.feedforward, wide, I);
+    const float* d_product = product_gradient(d, 3 * layer + 3);
+    linear_backward(l.feedforward_out, d_product, wide, nullptr);
+    linear_backward(l.feedforward_out, d_product, nullptr, wide);  // in the place of what has been read
+    backend.activation_backward(backend.self, {a.feedforward, wide, wide, T, I, c.activation});
+    norm(l.attention_norm, a.attention_sum, x);
+    linear_backward(l.feedforward_in, wide, x, other);
     add(other, d);
 
-    norm_backward(l.attention_norm, a.attention_sum.data(), d);
-    linear_sum_backward(l.attention_out, d, a.context.data(), other, 3 * layer + 2);
+    norm_backward(l.attention_norm, a.attention_sum, d);
+    linear_backward(l.attention_out, product_gradient(d, 3 * layer + 2), a.context, other);
     throw_if_cancelled(cancelled);
-    backend.attention_backward(backend.self, {.qkv = a.qkv.data(),
-                                              .out = a.context.data(),
+    backend.attention_backward(backend.self, {.qkv = a.qkv,
+                                              .out = a.context,
                                               .d_out = other,
-                                              .log_sums = a.log_sums.data(),
+                                              .log_sums = a.log_sums,
                                               .offsets = batch.texts.offsets,
                                               .text_ids = ids,
-                                              .d_qkv = d_wide,
+                                              .d_qkv = wide,
                                               .B = B,
                                               .T = T,
                                               .C = C,
@@ -235,20 +219,20 @@ struct Network::Pass {
                                               .dropout = n.options_.attention_dropout,
                                               .seed = n.site_seed(3 * layer + 1)});
     layer_input(layer, x);
-    linear_backward(l.qkv, d_wide, x, other);
+    linear_backward(l.qkv, wide, x, other);
     add(other, d);
   }
 };
 
 void Network::forward(const MicroBatch& batch, bool keep, const std::atomic<bool>& cancelled) {
-  reserve(batch.texts.B, batch.texts.T, keep);
+  reserve(batch.texts.B, batch.texts.T);
   const Pass pass{*this, batch, keep, cancelled};
   const Backend& backend = model_.backend();
   const ModelConfig& c = model_.config();
   auto* tokens = reinterpret_cast<int32_t*>(tokens_.data());
   backend.upload(backend.self, tokens, batch.texts.tokens, static_cast<size_t>(pass.T) * sizeof(int32_t));
   backend.upload(backend.self, text_ids_.data(), batch.text_ids, static_cast<size_t>(pass.B) * sizeof(int32_t));
-  float* x = hidden_.data();
+  float* x = hidden_;
   backend.embedding(backend.self, {.tokens = tokens,
                                    .offsets = batch.texts.offsets,
                                    .word = model_.word.value,
@@ -257,7 +241,7 @@ void Network::forward(const MicroBatch& batch, bool keep, const std::atomic<bool
                                    .gamma = model_.embedding_norm.gamma.value,
                                    .beta = model_.embedding_norm.beta.value,
                                    .out = x,
-                                   .sum = sums_[0].data(),
+                                   .sum = sums_[0],
                                    .B = pass.B,
                                    .T = pass.T,
                                    .C = pass.C,
@@ -268,15 +252,15 @@ void Network::forward(const MicroBatch& batch, bool keep, const std::atomic<bool
   for (int n = 0; n < static_cast<int>(model_.layers.size()); ++n) {
     const TrainableLayer& layer = model_.layers[n];
     pass.layer_forward(n, x);
-    pass.activate(pass.activations(n).feedforward.data(), wide_.data(), pass.I);
-    float* sum = keep ? sums_[n + 1].data() : sums_[0].data();
-    pass.linear_sum(layer.feedforward_out, wide_.data(), x, sum, 3 * n + 3);
+    pass.activate(pass.activations(n).feedforward, wide_, pass.I);
+    float* sum = keep ? sums_[n + 1] : sums_[0];
+    pass.linear_sum(layer.feedforward_out, wide_, x, sum, 3 * n + 3);
     pass.norm(layer.feedforward_norm, sum, x);
   }
   if (!model_.has_head()) return;
-  pass.linear(model_.transform, x, nullptr, head_sum_.data());
-  pass.activate(head_sum_.data(), head_in_.data(), pass.C);
-  pass.norm(model_.head_norm, head_in_.data(), transformed_.data());
+  pass.linear(model_.transform, x, nullptr, head_sum_);
+  pass.activate(head_sum_, transformed_, pass.C);
+  pass.norm(model_.head_norm, transformed_, transformed_);
 }
 
 void Network::backward(const MicroBatch& batch, const std::atomic<bool>& cancelled) {
@@ -284,18 +268,19 @@ void Network::backward(const MicroBatch& batch, const std::atomic<bool>& cancell
   const Backend& backend = model_.backend();
   const ModelConfig& c = model_.config();
   const int layers = static_cast<int>(model_.layers.size());
+  float *d = gradient_, *other = transformed_;
   if (model_.has_head()) {
-    float *d = gradient_.data(), *x = hidden_.data();
-    pass.norm_backward(model_.head_norm, head_in_.data(), d);
-    backend.activation_backward(backend.self, {head_sum_.data(), d, d, pass.T, pass.C, c.activation});
+    float *x = hidden_, *head_in = transformed_;
+    pass.activate(head_sum_, head_in, pass.C);
+    pass.norm_backward(model_.head_norm, head_in, d);
+    backend.activation_backward(backend.self, {head_sum_, d, d, pass.T, pass.C, c.activation});
     pass.layer_input(layers, x);
-    pass.linear_backward(model_.transform, d, x, other_.data());
-    std::swap(gradient_, other_);
+    pass.linear_backward(model_.transform, d, x, other);
+    std::swap(d, other);
   }
-  float* d = gradient_.data();
-  for (int n = layers - 1; n >= 0; --n) pass.layer_backward(n, d);
+  for (int n = layers - 1; n >= 0; --n) pass.layer_backward(n, d, other);
   if (options_.dropout > 0) pass.dropout(d, nullptr, d, 0, options_.dropout);
-  pass.norm_backward(model_.embedding_norm, sums_[0].data(), d);
+  pass.norm_backward(model_.embedding_norm, sums_[0], d);
   backend.embedding_backward(backend.self, {.tokens = reinterpret_cast<const int32_t*>(tokens_.data()),
                                             .offsets = batch.texts.offsets,
                                             .d_sum = d,

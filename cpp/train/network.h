@@ -4,6 +4,9 @@
 // queries, keys and values, the context, the sum that the first LayerNorm reads, and what goes into the activation
 // function, 3C + C + C + I floats a token. What follows from these by element-wise work is computed again; layers that
 // keep nothing compute all of it again, with the same bits.
+//
+// All of it is one piece of memory, for rounding every array up to large pages would add up, and an array takes another
+// role once its first is over: the backward pass goes on in what the head has left.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -38,25 +41,24 @@ class Network {
 
   // (T, C), and the place for its gradient: the input of the vocabulary projection, or the last hidden states of a
   // model without a head.
-  const float* output() const { return model_.has_head() ? transformed_.data() : hidden_.data(); }
-  float* gradient() { return gradient_.data(); }
+  const float* output() const { return model_.has_head() ? transformed_ : hidden_; }
+  float* gradient() { return gradient_; }
 
-  // From the gradient of output() to those of all parameters below it. Overwrites gradient().
+  // From the gradient of output() to those of all parameters below it. Overwrites output() and gradient().
   void backward(const MicroBatch& batch, const std::atomic<bool>& cancelled);
 
-  size_t bytes() const;
+  size_t bytes() const { return tokens_.bytes() + text_ids_.bytes() + memory_.bytes(); }
 
  private:
-  // Activations of one layer.
+  // Activations of one layer, each (T, ...).
   struct Layer {
-    Buffer qkv, log_sums, context, attention_sum, feedforward;
+    float *qkv, *log_sums, *context, *attention_sum, *feedforward;
   };
   struct Pass;  // one micro-batch on its way
 
-  void reserve(int B, int T, bool keep);
-  Buffer allocate(int64_t rows, int64_t columns) const;
-  int64_t wide() const;      // columns of what a layer computes at most
-  int64_t of_layer() const;  // floats a token that a layer keeps
+  void reserve(int B, int T);
+  int64_t arrange(float* memory, int T);
+  int64_t wide() const;  // columns of what a layer computes at most
   bool keeps(int layer) const { return layer >= static_cast<int>(kept_.size()) - options_.kept_layers; }
   // Seed of the masks of one site: 0 the embeddings; 1, 2 and 3 + 3 layer attention, its output, the feed-forward
   // output.
@@ -65,14 +67,14 @@ class Network {
   TrainableModel& model_;
   NetworkOptions options_;
   int64_t step_ = 0;
-  int capacity_ = 0, shared_capacity_ = 0, kept_capacity_ = 0, text_capacity_ = 0;
-  Buffer tokens_, text_ids_;
-  Buffer hidden_, transformed_, wide_;          // (T, C), (T, C), (T, max(I, 3C))
-  Buffer gradient_, other_, dropped_, d_wide_;  // the same, of gradients
-  Buffer head_sum_, head_in_;                   // (T, C): before and after the transform's activation function
-  std::vector<Buffer> sums_;  // layers + 1, (T, C): what the LayerNorm before each layer reads, and the last
+  GrowingBuffer tokens_, text_ids_, memory_;
+  int capacity_ = 0;                                                        // tokens that `memory_` is arranged for
+  float *hidden_ = nullptr, *transformed_ = nullptr, *gradient_ = nullptr;  // (T, C)
+  float* wide_ = nullptr;      // (T, max(I, 3C)): what a layer computes, then its gradient
+  float* head_sum_ = nullptr;  // (T, C): what the transform's activation function reads
+  std::vector<float*> sums_;   // layers + 1, (T, C): what the LayerNorm before each layer reads, and the last
   std::vector<Layer> kept_;
-  Layer shared_;  // of the layers that keep nothing, in turn
+  Layer shared_ = {};  // of the layers that keep nothing, in turn
 };
 
 }  // namespace fles

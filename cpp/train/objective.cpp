@@ -21,7 +21,8 @@ struct Objective::Step {
   const TrainingBatch& batch;
   const ObjectiveSettings& settings;
   const float* pooled;
-  float* d_pooled;
+  float *d_pooled, *d_weights;  // (Q + D, V)
+  float* weights;               // likewise; null where the pooled values are the weights
   Losses& losses;
   std::vector<int32_t> counts = {};  // terms of each row
 
@@ -40,8 +41,8 @@ struct Objective::Step {
     int first, count;
   };
   const Rows queries{0, Q}, documents{Q, D};
-  const float* weights_of(Rows rows) const { return (o.dense_ ? pooled : o.weights_.data()) + int64_t{rows.first} * V; }
-  float* d_weights_of(Rows rows) const { return o.d_weights_.data() + int64_t{rows.first} * V; }
+  const float* weights_of(Rows rows) const { return (o.dense_ ? pooled : weights) + int64_t{rows.first} * V; }
+  float* d_weights_of(Rows rows) const { return d_weights + int64_t{rows.first} * V; }
 
   double weight(LossTerm term) const { return settings.weights[static_cast<size_t>(term)]; }
   TermReport& report(LossTerm term) const { return losses.terms[static_cast<size_t>(term)]; }
@@ -115,7 +116,7 @@ struct Objective::Step {
     const auto sparse = [&](Rows rows, std::vector<int32_t>& out) {
       backend.sparse_weights(backend.self, {.pooled = pooled + int64_t{rows.first} * V,
                                             .drop = drop,
-                                            .weights = o.weights_.data() + int64_t{rows.first} * V,
+                                            .weights = weights + int64_t{rows.first} * V,
                                             .counts = device_counts + rows.first,
                                             .frequencies = frequencies,
                                             .B = rows.count,
@@ -146,7 +147,7 @@ struct Objective::Step {
       }
       counts[q] = 0;
       for (int v = 0; v < V; ++v) counts[q] += row[v] > 0, losses.query_frequencies[v] += row[v] > 0;
-      backend.upload(backend.self, o.weights_.data() + int64_t{q} * V, row.data(), V * sizeof(float));
+      backend.upload(backend.self, weights + int64_t{q} * V, row.data(), V * sizeof(float));
     }
   }
 
@@ -343,13 +344,11 @@ Objective::Objective(const Backend& backend, const ObjectiveOptions& options)
 }
 
 Losses Objective::evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled,
-                           float* d_pooled) {
-  const int rows = batch.queries.count() + batch.documents.count();
-  if (!dense_) weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
-  d_weights_.reserve(backend_, static_cast<size_t>(rows) * V_);
-  backend_.clear(backend_.self, d_pooled, static_cast<size_t>(rows) * V_ * sizeof(float));
+                           float* d_pooled, float* workspace) {
+  const size_t matrix = static_cast<size_t>(batch.queries.count() + batch.documents.count()) * V_;
+  backend_.clear(backend_.self, d_pooled, matrix * sizeof(float));
   Losses losses;
-  Step step{*this, batch, settings, pooled, d_pooled, losses};
+  Step step{*this, batch, settings, pooled, d_pooled, workspace, dense_ ? nullptr : workspace + matrix, losses};
   if (dense_)
     step.require_comparisons_alone();
   else

@@ -23,13 +23,15 @@ class Objective {
  public:
   Objective(const Backend& backend, const ObjectiveOptions& options);
 
-  // pooled, d_pooled (Q + D, columns) in the backend's memory, queries first; rows of bag queries are neither read nor
-  // written. d_pooled is assigned. ERR_LOSS_NOT_FINITE names the term; so does ERR_OPTION_RANGE where a dense encoder
-  // has no such term.
-  Losses evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled, float* d_pooled);
+  // Floats that an evaluation of so many rows needs to work in: weights, which a dense encoder's pooled values are, and
+  // their gradients.
+  size_t workspace(int rows) const { return (dense_ ? 1 : 2) * static_cast<size_t>(rows) * V_; }
 
-  // Of the matrices of a row a text and a column a term.
-  size_t bytes() const { return weights_.bytes() + d_weights_.bytes(); }
+  // pooled, d_pooled (Q + D, columns) and the workspace in the backend's memory, queries first; rows of bag queries are
+  // neither read nor written. d_pooled is assigned. ERR_LOSS_NOT_FINITE names the term; so does ERR_OPTION_RANGE where
+  // a dense encoder has no such term.
+  Losses evaluate(const TrainingBatch& batch, const ObjectiveSettings& settings, const float* pooled, float* d_pooled,
+                  float* workspace);
 
  private:
   struct Step;  // one evaluation
@@ -41,7 +43,6 @@ class Objective {
   bool bag_queries_;
   std::vector<uint8_t> bag_dropped_;  // (V)
   Buffer drop_;
-  GrowingBuffer weights_, d_weights_;  // (Q + D, V)
   GrowingBuffer counts_, frequencies_, scores_, query_squares_, document_squares_, mask_, term_weights_, teacher_terms_,
       teacher_weights_, scalars_;
 };

@@ -26,6 +26,7 @@ void Trainer::save(const std::string& path, const std::string& header, const std
     int64_t count;
   };
   const std::scoped_lock held(one_call_);
+  if (!has_gradient_) clear_gradients();
   std::vector<Part> found;
   for (const std::string& part : parts) {
     const size_t slash = part.find('/');

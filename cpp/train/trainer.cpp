@@ -45,9 +45,7 @@ void Trainer::require_head() const {
   fail("ERR_MODEL_HEAD", "the trainer has no masked-language-model head; create it with one (withHead)");
 }
 
-size_t Trainer::head_bytes() const {
-  return pooled_.bytes() + d_pooled_.bytes() + head_->bytes() + objective_.bytes() + masked_bytes();
-}
+size_t Trainer::head_bytes() const { return beside_.bytes() + d_pooled_.bytes() + head_->bytes() + masked_bytes(); }
 
 size_t Trainer::bytes() const { return model_.bytes() + network_.bytes() + head_bytes(); }
 
@@ -82,14 +80,19 @@ MicroBatch Trainer::micro_batch(const Micro& micro) const {
   return {{tokens, micro.offsets.data(), micro.count, micro.offsets.back()}, text_ids_.data() + micro.first};
 }
 
-void Trainer::reserve_pooled(int rows) {
+void Trainer::reserve_rows(int rows) {
   const size_t floats = static_cast<size_t>(rows) * columns();
-  pooled_.reserve(backend(), floats), d_pooled_.reserve(backend(), floats);
+  d_pooled_.reserve(backend(), floats);
+  const size_t all = floats + objective_.workspace(rows);
+  const bool fits = all <= static_cast<size_t>(model_.count());
+  pooled_ = fits ? model_.gradients.data() : beside_.reserve(backend(), all);
+  workspace_ = pooled_ + floats;
+  has_gradient_ = false;
 }
 
 // Pooled values of all texts, from row `first_row` on.
 void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancelled) {
-  reserve_pooled(first_row + texts_.count());
+  reserve_rows(first_row + texts_.count());
   head_->begin(texts_.count());
   for (const Micro& micro : micros_) {
     const MicroBatch batch = micro_batch(micro);
@@ -108,7 +111,7 @@ void Trainer::forward(int first_row, Need need, const std::atomic<bool>& cancell
           "go back to a checkpoint and lower the learning rate",
           micro.first, micro.first + micro.count - 1, norm);
     }
-    head_->forward(batch.texts, micro.first, need, in, pooled_.data() + (first_row + micro.first) * columns());
+    head_->forward(batch.texts, micro.first, need, in, pooled_ + (first_row + micro.first) * columns());
   }
   live_ = encoded_ = true;
 }
@@ -138,11 +141,12 @@ void Trainer::backward_from(int first_row, const std::atomic<bool>& cancelled) {
 void Trainer::clear_gradients() {
   const Stopwatch watch(seconds_.update);
   backend().clear(backend().self, model_.gradients.data(), static_cast<size_t>(model_.count()) * sizeof(float));
+  has_gradient_ = true;
 }
 
 Losses Trainer::evaluate(const TrainingBatch& batch, const ObjectiveSettings& objective) {
   const Stopwatch watch(seconds_.losses);
-  Losses losses = objective_.evaluate(batch, objective, pooled_.data(), d_pooled_.data());
+  Losses losses = objective_.evaluate(batch, objective, pooled_, d_pooled_.data(), workspace_);
   losses.head_bytes = head_bytes();
   return losses;
 }
@@ -227,7 +231,7 @@ std::vector<float> Trainer::encode(Texts texts, std::vector<int32_t> text_ids, c
   std::vector<float> pooled(static_cast<size_t>(texts.count()) * columns());
   begin(std::move(texts), std::move(text_ids));
   forward(0, Need::kAll, cancelled);
-  backend().download(backend().self, pooled.data(), pooled_.data(), pooled.size() * sizeof(float));
+  backend().download(backend().self, pooled.data(), pooled_, pooled.size() * sizeof(float));
   return pooled;
 }
 
@@ -241,9 +245,8 @@ Losses Trainer::losses(const TrainingBatch& batch, const ObjectiveSettings& obje
     fail("ERR_BATCH_SIZE", "pooled has %zu values, expected %zu (texts times columns)", pooled.size(), expected);
   }
   const std::scoped_lock held(one_call_);
-  reserve_pooled(Q + D);
-  backend().upload(backend().self, pooled_.data() + first_row * columns(), pooled.data(),
-                   pooled.size() * sizeof(float));
+  reserve_rows(Q + D);
+  backend().upload(backend().self, pooled_ + first_row * columns(), pooled.data(), pooled.size() * sizeof(float));
   Losses report = evaluate(batch, objective);
   gradients.resize(pooled.size());
   backend().download(backend().self, gradients.data(), d_pooled_.data() + first_row * columns(),
@@ -260,13 +263,14 @@ void Trainer::backward(const std::vector<float>& gradients, const std::atomic<bo
     fail("ERR_BATCH_SIZE", "gradients has %zu values, expected %zu (those of the texts last encoded)", gradients.size(),
          expected);
   }
-  reserve_pooled(texts_.count());
+  reserve_rows(texts_.count());
   backend().upload(backend().self, d_pooled_.data(), gradients.data(), gradients.size() * sizeof(float));
   backward_from(0, cancelled);
 }
 
 std::vector<float> Trainer::gradients() {
   const std::scoped_lock held(one_call_);
+  if (!has_gradient_) clear_gradients();
   std::vector<float> values(model_.count());
   backend().download(backend().self, values.data(), model_.gradients.data(), values.size() * sizeof(float));
   return values;
@@ -278,6 +282,7 @@ void Trainer::add_gradients(const std::vector<float>& gradients) {
          static_cast<long long>(model_.count()));
   }
   const std::scoped_lock held(one_call_);
+  if (!has_gradient_) clear_gradients();
   constexpr int64_t kPart = 1 << 20;
   const Backend& b = backend();
   Buffer part(b, kPart);
@@ -302,6 +307,7 @@ void Trainer::add_gradients(const std::vector<float>& gradients) {
 
 UpdateReport Trainer::update(const UpdateSettings& settings) {
   const std::scoped_lock held(one_call_);
+  if (!has_gradient_) clear_gradients();
   return apply(settings);
 }
 

@@ -50,6 +50,7 @@ class Trainer {
   MaskedReport step_masked(const MaskedBatch& batch, const UpdateSettings& update, const std::atomic<bool>& cancelled);
 
   // The phases of step(), for several workers; lib/native.ts says how they go together. pooled: (texts, columns).
+  // encode() and losses() end a gradient: it is 0 until backward() makes the next.
   std::vector<float> encode(Texts texts, std::vector<int32_t> text_ids, const std::atomic<bool>& cancelled);
   Losses losses(const TrainingBatch& batch, const ObjectiveSettings& objective, const std::vector<float>& pooled,
                 std::vector<float>& gradients);
@@ -80,7 +81,7 @@ class Trainer {
   MicroBatch micro_batch(const Micro& micro) const;
   int64_t columns() const { return head_->columns(); }
   void require_head() const;  // of masked language modelling: ERR_MODEL_HEAD
-  void reserve_pooled(int rows);
+  void reserve_rows(int rows);
   void forward(int first_row, Need need, const std::atomic<bool>& cancelled);
   void backward_from(int first_row, const std::atomic<bool>& cancelled);
   void clear_gradients();
@@ -108,7 +109,12 @@ class Trainer {
   bool live_ = false;
   bool encoded_ = false;  // all of them went through the network and the head
 
-  GrowingBuffer pooled_, d_pooled_;  // a row a text, with the columns of the head
+  // A row a text, with the columns of the head. Pooled values and what the losses work in are of no use once there are
+  // gradients of the pooled values, and the gradients of the parameters only begin then: they take that memory where it
+  // suffices, as it does for a large model.
+  float *pooled_ = nullptr, *workspace_ = nullptr;
+  GrowingBuffer d_pooled_, beside_;
+  bool has_gradient_ = true;  // whether the memory of the gradients holds any
   std::shared_ptr<Masked> masked_;
   Buffer scalar_;
 };

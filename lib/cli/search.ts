@@ -87,21 +87,27 @@ async function search(options: Options, command: Command, session: Session): Pro
 async function* runOf(
   index: InvertedIndex,
   queries: AsyncIterable<IndexDocument>,
-  { k, tag }: Options,
+  { k, tag, index: directory, vectors, queries: texts }: Options,
   session: Session,
 ): AsyncGenerator<string> {
   const progress = session.progress('search', 'queries');
   const hitsOfOne = Math.min(k, index.info.documents);
   const together = Math.max(1, Math.min(MAX_QUERIES, Math.floor(MAX_HITS / hitsOfOne)));
+  const input = vectors ?? texts;
+  const source = input === '-' ? 'stdin' : input;
   let done = 0;
   async function* answer(batch: IndexDocument[]) {
-    const vectors = batch.map(({ vector }) => vector);
-    const hits = await index.searchBatch(vectors, { k, signal: session.signal }).catch((error) => {
-      throw withIds(error, batch);
-    });
+    const hits = await index
+      .searchBatch(
+        batch.map(({ vector }) => vector),
+        { k, signal: session.signal },
+      )
+      .catch((error) => {
+        throw withIds(error, batch);
+      });
     for (const [i, { id: query }] of batch.entries()) {
       const found = hits[i]!.map(({ id: document, score }) => ({ document, score }));
-      yield* queryLines(query, found, tag);
+      yield* queryLines(query, found, tag, { query: `${source}, query ${done + i + 1}`, documents: directory });
     }
     done += batch.length;
     progress.update(done);

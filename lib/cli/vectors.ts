@@ -33,18 +33,20 @@ export async function* readVectors(
   const { source, name } = openInput(path, options);
   const seen = new LargeMap<true>();
   for await (const line of readJsonLines(source, { name, signal: options.signal })) {
+    const vector = termWeights(line);
     const id = idField(line, 'id');
     checkNewId(seen, id, line);
-    yield { id, vector: termWeights(line) };
+    yield { id, vector };
   }
 }
 
 function termWeights(line: JsonLine): TermWeights {
-  const { vector } = line.value;
+  const { vector, text } = line.value;
   if (typeof vector !== 'object' || vector === null || Array.isArray(vector)) {
     throw new FlesError(
       'ERR_VECTOR_LINE',
-      `${line.where} has no "vector", expected {"id": ..., "vector": {term: weight}}`,
+      `${line.where} has no "vector", expected {"id": ..., "vector": {term: weight}}` +
+        (typeof text === 'string' ? '; fles encode makes vectors of texts' : ''),
     );
   }
   for (const [term, weight] of Object.entries(vector)) {

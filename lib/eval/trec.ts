@@ -132,12 +132,17 @@ export function* runLines(run: Run, tag: string): Generator<string> {
   for (const [query, documents] of run.entries()) yield* queryLines(query, rank(checkDocuments(query, documents)), tag);
 }
 
-/** The lines of one query, ranked in the order given. */
-export function* queryLines(query: string, ranking: readonly ScoredDocument[], tag: string): Generator<string> {
+/** The lines of one query, ranked in the order given. `places`: where the ids come from, if that is known. */
+export function* queryLines(
+  query: string,
+  ranking: readonly ScoredDocument[],
+  tag: string,
+  places: { query?: string; documents?: string } = {},
+): Generator<string> {
   checkRunId(tag, 'the tag');
-  checkRunId(query, 'a query id');
+  checkRunId(query, 'a query id', places.query);
   for (const [i, { document, score }] of ranking.entries()) {
-    yield `${query} Q0 ${checkRunId(document, 'a document id')} ${i + 1} ${formatScore(score)} ${tag}\n`;
+    yield `${query} Q0 ${checkRunId(document, 'a document id', places.documents)} ${i + 1} ${formatScore(score)} ${tag}\n`;
   }
 }
 

@@ -55,13 +55,25 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Reads a UTF-8 JSON document of at most `limit` bytes; undefined when there is no such file. */
-export async function readJson(path: string, limit = 64 * 2 ** 20): Promise<unknown> {
+const MAX_BYTES = 64 * 2 ** 20;
+
+/**
+ * Reads a UTF-8 JSON document; undefined when there is no such file.
+ *
+ * @param pipe whether it may be a pipe, which is waited for
+ */
+export async function readJson(path: string, { pipe = false } = {}): Promise<unknown> {
   let bytes: Buffer;
   try {
-    const { size } = await stat(path);
-    if (size > limit) {
-      throw new FlesError('ERR_JSON', `${path} has ${size} bytes, expected at most ${limit}; is it the right file?`);
+    const status = await stat(path);
+    if (status.isFIFO() && !pipe) {
+      throw new FlesError('ERR_FILE_KIND', `${path} is a pipe, expected a regular file`);
+    }
+    if (status.size > MAX_BYTES) {
+      throw new FlesError(
+        'ERR_JSON',
+        `${path} has ${status.size} bytes, expected at most ${MAX_BYTES}; is it the right file?`,
+      );
     }
     bytes = await readFile(path);
   } catch (error) {

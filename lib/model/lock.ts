@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
@@ -14,7 +15,7 @@ const STALE_MS = 30_000;
  * a minute from another. A process is told from a later one of the same number by when it started, where /proc says so.
  */
 export async function withLock<T>(path: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  await acquire(path, signal);
+  const owner = await acquire(path, signal);
   const touch = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => {});
@@ -24,21 +25,20 @@ export async function withLock<T>(path: string, signal: AbortSignal | undefined,
     return await work();
   } finally {
     clearInterval(touch);
-    await rm(path, { force: true });
+    // One that another has taken over meanwhile is not ours to remove.
+    if ((await readFile(path, 'utf8').catch(() => undefined)) === owner) await rm(path, { force: true });
   }
 }
 
-async function acquire(path: string, signal: AbortSignal | undefined): Promise<void> {
+/** What the lock file says of its owner, which is no other's. */
+async function acquire(path: string, signal: AbortSignal | undefined): Promise<string> {
   try {
     await makeDirectory(dirname(path));
     for (;;) {
       const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
       });
-      if (file) {
-        await writeOwner(file, path);
-        return;
-      }
+      if (file) return await writeOwner(file, path);
       if ((await isStale(path)) && (await removeStale(path))) continue;
       await sleep(100, undefined, { signal }).catch(() => throwIfAborted(signal));
     }
@@ -48,10 +48,13 @@ async function acquire(path: string, signal: AbortSignal | undefined): Promise<v
 }
 
 /** Without room for the owner there is no lock: an empty one would keep others out for a while. */
-async function writeOwner(file: FileHandle, path: string): Promise<void> {
+async function writeOwner(file: FileHandle, path: string): Promise<string> {
   try {
-    await file.writeFile(`${hostname()} ${process.pid} ${(await startOf(process.pid)) ?? ''}`);
+    const start = (await startOf(process.pid)) ?? '';
+    const owner = `${hostname()} ${process.pid} ${start} ${randomBytes(8).toString('hex')}`;
+    await file.writeFile(owner);
     await file.close();
+    return owner;
   } catch (error) {
     await file.close().catch(() => undefined);
     await rm(path, { force: true }).catch(() => undefined);
@@ -88,7 +91,8 @@ async function removeStale(path: string): Promise<boolean> {
 
 async function isStale(path: string): Promise<boolean> {
   try {
-    const age = Date.now() - (await stat(path)).mtimeMs;
+    // A clock that was set back leaves a time in the future, which must not last for ever.
+    const age = Math.abs(Date.now() - (await stat(path)).mtimeMs);
     const [host, pid, start] = (await readFile(path, 'utf8')).split(' ');
     if (host !== hostname()) return age > STALE_MS;
     if (!isAlive(Number(pid))) return true;

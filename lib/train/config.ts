@@ -252,7 +252,7 @@ function parseValue(text: string): unknown {
 
 /** A JSON file as a layer. Throws `ERR_FILE_NOT_FOUND`, `ERR_JSON`. */
 export async function readConfigFile(path: string): Promise<ConfigLayer> {
-  const changes = await readJson(path);
+  const changes = await readJson(path, { pipe: true });
   if (changes === undefined) {
     throw new FlesError('ERR_FILE_NOT_FOUND', `${path} does not exist; it should hold a training configuration`);
   }

@@ -1,3 +1,4 @@
+import { rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger, checkIterable, checkKeys, checkString } from '../check';
 import { FlesError } from '../errors';
@@ -82,12 +83,17 @@ export async function createModel(directory: string, options: CreateModelOptions
     layerNormEps: 1e-12,
     activation: 'gelu',
   } as const;
+  const isNew = !(await stat(directory).catch(() => undefined));
   await makeDirectory(directory);
   for (const name of DECIDING) {
     if (!(await exists(join(directory, name)))) continue;
     throw new FlesError('ERR_OUTPUT_EXISTS', `${directory} holds ${name} already; choose another folder`);
   }
-  const terms = await learnWordPieces(options.texts, vocabularySize);
+  const terms = await learnWordPieces(options.texts, vocabularySize).catch(async (error) => {
+    // It goes when it is empty alone.
+    if (isNew) await rmdir(directory).catch(() => undefined);
+    throw error;
+  });
   await writeTextFile(join(directory, 'vocab.txt'), [`${terms.join('\n')}\n`]);
   const config: NetworkConfig = { ...sizes, vocabularySize: terms.length };
   await writeJson(directory, 'tokenizer_config.json', {

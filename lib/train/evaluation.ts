@@ -1,4 +1,4 @@
-import { FLES1Encoder } from '../encode/encoder';
+import { FLES1Encoder, type VectorKind } from '../encode/encoder';
 import { type BeirDataset, readBeir } from '../eval/beir';
 import { compare } from '../eval/compare';
 import { DEFAULT_METRICS, namedMetric } from '../eval/metrics';
@@ -11,7 +11,9 @@ import type { EvaluationLine } from './run-log';
 export class Evaluation {
   private constructor(
     private readonly dataset: BeirDataset,
-    private readonly settings: TrainConfig['evaluation'],
+    private readonly metric: string,
+    /** Tokens read of a text of each kind. */
+    private readonly maxLength: Record<VectorKind, number>,
     private readonly device: TrainConfig['network']['device'],
   ) {}
 
@@ -19,10 +21,13 @@ export class Evaluation {
   static async open({ evaluation: settings, network, task, text }: TrainConfig): Promise<Evaluation | undefined> {
     if (settings.data === null) return undefined;
     namedMetric(settings.metric);
-    // The folder of a masked language model does not say how much of a text it was trained on.
-    const maxLength = settings.maxLength ?? (task === 'mlm' ? text.documentLength : null);
+    // The folder of a model says how much it reads of any text, not how much it was trained on of each kind.
+    const maxLength = {
+      query: settings.maxLength ?? (task === 'mlm' ? text.documentLength : text.queryLength),
+      document: settings.maxLength ?? text.documentLength,
+    };
     const dataset = await readBeir(settings.data, settings.split);
-    return new Evaluation(dataset, { ...settings, maxLength }, network.device);
+    return new Evaluation(dataset, settings.metric, maxLength, network.device);
   }
 
   /**
@@ -38,12 +43,12 @@ export class Evaluation {
     const begin = performance.now();
     const encoder = await FLES1Encoder.fromPretrained(model, { device: this.device, signal });
     try {
-      const { maxLength, metric } = this.settings;
-      const options = { signal, ...(maxLength !== null && { maxLength }) };
+      const { maxLength, metric } = this;
+      const options = (kind: VectorKind) => ({ signal, kind, maxLength: maxLength[kind] });
       const system: System =
         encoder.mode === 'sparse'
-          ? { kind: 'sparse', name: 'model', encode: (texts, kind) => encoder.encodeBatch(texts, { ...options, kind }) }
-          : { kind: 'dense', name: 'model', encode: (texts, kind) => encoder.encodeDense(texts, { ...options, kind }) };
+          ? { kind: 'sparse', name: 'model', encode: (texts, kind) => encoder.encodeBatch(texts, options(kind)) }
+          : { kind: 'dense', name: 'model', encode: (texts, kind) => encoder.encodeDense(texts, options(kind)) };
       const metrics = [...new Set([...DEFAULT_METRICS, metric])];
       const searcher = { createSearcher: indexesIn(scratch, signal) };
       for await (const { row } of compare(this.dataset, [system], { metrics, signal, ...searcher })) {

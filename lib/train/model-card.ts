@@ -9,7 +9,7 @@ export interface CardFacts {
   /** Whether the model it started from is the hub's, under the name in the configuration. */
   fromHub: boolean;
   steps: number;
-  /** Mean terms of a document and of a query at the end of the run. */
+  /** Mean terms of a document and of a query after these steps. */
   nnz?: { documents: number; queries: number };
   lambda?: number;
   /** How often lambda of the documents was moved. */
@@ -61,16 +61,16 @@ function denseText({ config, name }: CardFacts): string {
   ].join('\n\n');
 }
 
-function sparseText({ config, name, nnz, lambda, adjustments }: CardFacts): string {
+function sparseText({ config, name, nnz, lambda, adjustments, steps }: CardFacts): string {
   const { clfr } = config;
   const sparsity = nnz
-    ? ` At the end of training a document had ${nnz.documents.toFixed(1)} terms and a query ${nnz.queries.toFixed(1)}, on average.`
+    ? ` After ${steps} steps a document had ${nnz.documents.toFixed(1)} terms and a query ${nnz.queries.toFixed(1)}, on average.`
     : '';
   const control =
     clfr.law === 'none' || clfr.law === 'quadratic'
       ? ''
       : ` Closed-loop FLOPS regulation (law \`${clfr.law}\`) with the target ${clfr.measure} ${clfr.target} moved lambda ${adjustments} times` +
-        `${lambda === undefined ? '' : `; it ended at ${lambda.toPrecision(3)}`}.`;
+        `${lambda === undefined ? '' : `, to ${lambda.toPrecision(3)}`}.`;
   return [
     `A sparse encoder: a text becomes a vector with a weight for some of the ${config.network.queryKind === 'bag' ? 'terms; a query is the bag of its word pieces' : 'terms'} of its vocabulary.${sparsity}${control}`,
     `\`\`\`js\nimport { FLES1Encoder } from 'fles';\n\nconst encoder = await FLES1Encoder.fromPretrained('${name}');\nconsole.log((await encoder.encode('What is machine learning?', { kind: 'query' })).toObject());\n\`\`\``,

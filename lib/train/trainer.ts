@@ -246,7 +246,7 @@ function checkAgainstModel(config: TrainConfig, spec: ModelSpec, output: string)
  * Memory that the activations of a micro-batch may take where the configuration leaves its size open, and the most tokens
  * that it may have: on the host, and on a device, of whose memory it may be this share of what the weights leave.
  */
-const HOST = { bytes: 2e9, tokens: 16_384 };
+const HOST = { bytes: 1.85e9, tokens: 16_384 };
 const DEVICE = { share: 0.5, tokens: 131_072 };
 /** Of a parameter: itself, its gradient and Adam's moments. */
 const STATE_BYTES = 16;
@@ -257,7 +257,7 @@ function createTrainer(config: TrainConfig, spec: ModelSpec, bagDropped: readonl
   const keptLayers = network.recompute ? 0 : layers;
   // Floats of a token: the sums and the activations of each layer, and what layers share (cpp/train/network.h).
   const [C, I] = [hiddenSize, intermediateSize];
-  const tokenBytes = 4 * (layers * C + Math.max(1, keptLayers) * (5 * C + I) + 9 * C + 2 * Math.max(I, 3 * C));
+  const tokenBytes = 4 * (layers * C + Math.max(1, keptLayers) * (5 * C + I) + 5 * C + Math.max(I, 3 * C));
   const memory = native.deviceMemory(network.device);
   const parameters = spec.tensors.reduce(
     (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),

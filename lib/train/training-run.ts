@@ -386,6 +386,7 @@ export class TrainingRun {
       ERR_LOSS_NOT_FINITE: 'lower optimizer.rate or raise loss.temperature',
       ERR_GRADIENT_VANISHED:
         'lower loss.flops.documents and loss.flops.queries, raise loss.antiCollapse.weight, or start anew',
+      ERR_DATA_CHANGED: 'put the file back as it was before --resume',
     };
     const ofFile = isFileError(error);
     if (!(code in advice) && !ofFile) return error;

@@ -168,6 +168,9 @@ describe('what cannot be done', () => {
     await build('{"id":"a b","vector":{"bee":1}}');
     const { code, stderr } = await fles(['search', '--index', index, '--vectors', '-'], { input: QUERIES });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^error: ERR_RUN_ID "a b"/m);
+    expect(stderr).toContain(`error: ERR_RUN_ID "a b" (${index}) cannot be a document id`);
+    const query = '{"id":"fine","vector":{}}\n{"id":"c d","vector":{"bee":1}}\n';
+    const other = await fles(['search', '--index', index, '--vectors', '-'], { input: query });
+    expect(other.stderr).toContain('error: ERR_RUN_ID "c d" (stdin, query 2) cannot be a query id');
   });
 });

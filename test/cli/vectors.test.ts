@@ -61,6 +61,14 @@ test('what is written reads back as the same vector', async () => {
   );
 });
 
+test('texts in the place of vectors are known for what they are', async () => {
+  const message = expect.stringMatching(/vectors\.jsonl:1 has no "vector", .*; fles encode makes vectors of texts$/);
+  await expect(read('{"_id":"a","title":"","text":"a text"}\n')).rejects.toMatchObject({
+    code: 'ERR_VECTOR_LINE',
+    message,
+  });
+});
+
 test.each([
   ['no vector', '{"id":"a"}\n', 'ERR_VECTOR_LINE'],
   ['a list for a vector', '{"id":"a","vector":[1]}\n', 'ERR_VECTOR_LINE'],

@@ -27,7 +27,7 @@ async function isFree(): Promise<boolean> {
 
 test('one at a time, and nothing is left', async () => {
   await withLock(path, undefined, async () => {
-    expect(owner()).toMatch(linux ? new RegExp(`^${hostname()} ${process.pid} \\d+$`) : /^/);
+    expect(owner()).toMatch(linux ? new RegExp(`^${hostname()} ${process.pid} \\d+ [0-9a-f]{16}$`) : /^/);
     expect(await isFree()).toBe(false);
   });
   expect(existsSync(path)).toBe(false);
@@ -52,6 +52,17 @@ test('of another machine is taken over when it is old', async () => {
   expect(await isFree()).toBe(false);
   utimesSync(path, 1, 1);
   expect(await isFree()).toBe(true);
+});
+
+test('of another machine is taken over when its time is far in the future', async () => {
+  writeFileSync(path, 'elsewhere 1 1');
+  utimesSync(path, 2 ** 32, 2 ** 32);
+  expect(await isFree()).toBe(true);
+});
+
+test('that another has taken over stays', async () => {
+  await withLock(path, undefined, async () => writeFileSync(path, 'elsewhere 1 1'));
+  expect(owner()).toBe('elsewhere 1 1');
 });
 
 test('of a killed process is taken over by one of many', async () => {

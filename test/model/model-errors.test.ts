@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readModel } from '../../lib/model/model';
@@ -197,5 +198,11 @@ describe('config.json', () => {
     expect(await error(bert({ 'config.json': '{"a' }))).toMatchObject({ code: 'ERR_JSON' });
     expect(await error(join(bert(), 'nowhere'))).toMatchObject({ code: 'ERR_FILE_NOT_FOUND' });
     expect(await error(join(bert(), 'config.json'))).toMatchObject({ code: 'ERR_FILE_KIND' });
+  });
+
+  test('is not waited for where it is a pipe', async () => {
+    const folder = bert({ 'config.json': undefined });
+    execFileSync('mkfifo', [join(folder, 'config.json')]);
+    expect(await error(folder)).toMatchObject({ code: 'ERR_FILE_KIND' });
   });
 });

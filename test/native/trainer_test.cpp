@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/registry.h"
@@ -101,6 +104,83 @@ TEST(Trainer, AsksTheBackendForNoMemoryOnceItHasMadeAStep) {
   for (int i = 0; i < 3; ++i) steps();
   EXPECT_EQ(asked, before);
   EXPECT_EQ(trainer.bytes(), bytes);
+}
+
+// Of a backend, packed weights left out.
+struct Memory {
+  size_t held = 0, most = 0;
+  std::map<void*, size_t> blocks;
+};
+
+TEST(Trainer, HoldsTheMemoryThatItReports) {
+  static Memory memory;
+  static const Backend* cpu = &backend_for("cpu");
+  Backend counting = *cpu;
+  counting.allocate = [](void* self, size_t bytes) {
+    void* block = cpu->allocate(self, bytes);
+    memory.blocks[block] = bytes;
+    memory.held += bytes;
+    memory.most = std::max(memory.most, memory.held);
+    return block;
+  };
+  counting.release = [](void* self, void* block) {
+    memory.held -= memory.blocks[block];
+    memory.blocks.erase(block);
+    cpu->release(self, block);
+  };
+  const TemporaryFolder folder;
+  const ModelSource source = SmallModel().saved(folder);
+  // Bytes of a step beside the model: those asked for, and those of the activations and the head by its report.
+  const auto step = [&](int micro_batch_tokens) {
+    memory = {};
+    TrainerOptions options;
+    options.micro_batch_tokens = micro_batch_tokens;
+    options.kept_layers = 100;
+    Trainer trainer(counting, source, options);
+    const size_t before = memory.held, reported = trainer.bytes();
+    const StepReport report = trainer.step(small_batch(), every_term(), kUpdate, kNotCancelled);
+    EXPECT_EQ(memory.most, memory.held);
+    EXPECT_EQ(report.update.bytes, trainer.bytes());
+    return std::pair{memory.most - before, report.update.bytes - reported};
+  };
+  constexpr size_t kMatrix = 6 * 11 * sizeof(float);
+  // What two layers keep of a token, three sums, four hidden states, what a layer computes, and the token; 18 arrays at
+  // cache lines, and the numbers of 6 texts.
+  const auto activations = [](size_t tokens) {
+    constexpr size_t C = 6, I = 10, H = 3;
+    return (tokens * (2 * (5 * C + H + I) + 3 * C + 4 * C + 3 * C + 1) + 18 * 15 + 6) * sizeof(float);
+  };
+  for (const auto& [micro_batch_tokens, tokens] : {std::pair{100, 15}, std::pair{5, 5}}) {
+    SCOPED_TRACE(micro_batch_tokens);
+    const auto [asked, reported] = step(micro_batch_tokens);
+    // Of the matrices of texts and terms only gradients of pooled values and argmax; passes that keep nothing need no
+    // more than those that do.
+    EXPECT_LE(reported, activations(tokens) + 2 * kMatrix);
+    // What is not reported is a few rows.
+    EXPECT_LE(reported, asked);
+    EXPECT_LT(asked, reported + 10 * kMatrix);
+  }
+}
+
+TEST(Trainer, TakesMemoryBesideTheGradientsForTheLossesOfManyTexts) {
+  TrainingBatch batch = small_batch();
+  batch.teacher_scores.clear(), batch.teacher_queries = {}, batch.teacher_documents = {};
+  const Texts documents = batch.documents;
+  for (int copy = 1; copy < 10; ++copy) {
+    const auto shift = static_cast<int32_t>(batch.documents.tokens.size());
+    batch.documents.tokens.insert(batch.documents.tokens.end(), documents.tokens.begin(), documents.tokens.end());
+    for (int d = 1; d <= 4; ++d) batch.documents.offsets.push_back(shift + documents.offsets[d]);
+    for (const int owner : {0, 0, 1, 1}) batch.owners.push_back(owner);
+    for (const int first : {0, 1, 2, 1}) batch.duplicates.push_back(first);
+  }
+  ObjectiveSettings settings;
+  settings.weights[static_cast<size_t>(LossTerm::kInfoNce)] = 1;
+  settings.weights[static_cast<size_t>(LossTerm::kFlopsDocuments)] = 0.1;
+  const TemporaryFolder folder;
+  Trainer trainer(backend_for("cpu"), SmallModel().saved(folder), {});
+  const StepReport report = trainer.step(batch, settings, kUpdate, kNotCancelled);
+  EXPECT_GT(report.update.gradient_norm, 0);
+  EXPECT_EQ(report.losses.head_bytes, 5 * 42 * 11 * sizeof(float));
 }
 
 TEST(Trainer, RefusesModelsThatItCannotIndex) {

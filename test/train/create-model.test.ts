@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FLES1Encoder } from '../../lib/encode/encoder';
@@ -100,6 +100,15 @@ describe('a model from scratch', () => {
         message: `${folder} holds ${name} already; choose another folder`,
       }),
     );
+  });
+
+  test('leaves no folder where its texts are refused, unless the folder was there', async () => {
+    const folder = await temporaryFolder();
+    const code = 'ERR_VOCABULARY_SIZE';
+    await expect(createModel(join(folder, 'new'), { texts: [] })).rejects.toMatchObject({ code });
+    expect(await readdir(folder)).toEqual([]);
+    await expect(createModel(folder, { texts: [] })).rejects.toMatchObject({ code });
+    expect(await readdir(folder)).toEqual([]);
   });
 
   test('does not replace a model, and its heads divide its width', async () => {

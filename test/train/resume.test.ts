@@ -235,6 +235,8 @@ test('the card of a model tells of its own evaluation, also where an earlier one
   await stoppedAfter(18, config);
   await new Trainer(config).run({ resume: true });
   const card = (...folder: string[]) => readFile(join(tiny.folder, 'out', ...folder, 'README.md'), 'utf8');
+  expect(await card('best')).toContain('After 8 steps a document had');
+  expect(await card()).toContain('After 20 steps a document had');
   expect(await card('best')).toMatch(/after step 8:\n(.*\n)*\| ndcg_cut_10 \| 0.8000 \|\n\n/);
   expect(await card()).toMatch(
     /after step 20:\n(.*\n)*\| ndcg_cut_10 \| 0.6000 \|\n\nThe step 8 was better by ndcg_cut_10: its model is in `best`.\n/,

@@ -163,6 +163,19 @@ test.skipIf(!models.found)(
   },
 );
 
+test('texts that are encoded and losses end a gradient, whose memory they use', async () => {
+  const trainer = await create();
+  await trainer.step(batch, objective, still);
+  expect(norm(await trainer.gradients())).toBeGreaterThan(0);
+  const before = await weightsOf(trainer);
+  const texts = encodedTexts(batch, 'encoder');
+  const numbers = Int32Array.from({ length: countOf(texts) }, (_, i) => i);
+  await trainer.losses(batch, objective, await trainer.encode(texts, numbers));
+  expect(norm(await trainer.gradients())).toBe(0);
+  expect((await trainer.update(update)).problem).toBe('ERR_GRADIENT_VANISHED');
+  expect(await weightsOf(trainer)).toEqual(before);
+});
+
 test('bfloat16 products give the gradient to the precision of their 8 bits', async () => {
   const [float32, bfloat16] = [await create(), await create({ dtype: 'bfloat16' })];
   const expected = await float32.step(batch, objective, still);

@@ -181,6 +181,16 @@ describe('the loop', () => {
     expect(page).not.toContain('"Terms a document"');
   });
 
+  test('evaluates on as many tokens of queries and of documents as it was trained on', async () => {
+    fake();
+    const encodeBatch = vi.spyOn(FLES1Encoder.prototype, 'encodeBatch');
+    const text = { queryLength: 6, documentLength: 8 };
+    await new Trainer(tiny.config('out', { steps: 1, text, evaluation: { data: tiny.dev } })).run();
+    const lengths = encodeBatch.mock.calls.map(([, options]) => `${options?.kind} ${options?.maxLength}`);
+    expect(new Set(lengths)).toEqual(new Set(['query 6', 'document 8']));
+    encodeBatch.mockRestore();
+  });
+
   test('evaluates a masked language model on as many tokens as it was trained on', async () => {
     fake();
     const encodeBatch = vi.spyOn(FLES1Encoder.prototype, 'encodeBatch');
@@ -334,6 +344,15 @@ describe('what goes wrong', () => {
       /^ERR_LOSS_NOT_FINITE step 8: infoNCE is NaN; the checkpoint of step 5 is whole; lower optimizer.rate/,
     );
     expect(await checkpoints()).toEqual(['step-00000005']);
+  });
+
+  test('data that changed name the checkpoint that is left, and what it needs', async () => {
+    const onStep = (step: number) => {
+      if (step === 8) throw new FlesError('ERR_DATA_CHANGED', 'pairs.jsonl changed; start again');
+    };
+    expect(await rejection({ onStep })).toMatch(
+      /^ERR_DATA_CHANGED step 8: pairs.jsonl changed; start again; the checkpoint of step 5 is whole; put the file back as it was before --resume$/,
+    );
   });
 
   test('a full disk stops the run and leaves the last checkpoint whole', async () => {

@@ -205,8 +205,24 @@ export class LineFile {
   }
 
   async #checkVersion(): Promise<void> {
-    const { size, changed } = await versionOf(this.#file);
-    if (size !== this.#version.size || changed !== this.#version.changed) this.#changed(size);
+    const version = await versionOf(this.#file);
+    const { size, changed } = this.#version;
+    if (version.size === size && version.changed === changed) return;
+    // Only touched, it is as good as before.
+    const same = version.size === size && this.#fingerprint !== '' && (await this.#hash()) === this.#fingerprint;
+    if (!same) this.#changed(version.size);
+    this.#version = version;
+  }
+
+  async #hash(): Promise<string> {
+    const hash = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let offset = 0; ; ) {
+      const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, offset);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+      offset += bytesRead;
+    }
   }
 
   #changed(size?: number): never {

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { checkKeys, checkString, checkStrings } from '../../check';
+import { checkKeys, checkString, checkStrings, show } from '../../check';
 import { FlesError, fileError } from '../../errors';
 import { readLines } from '../../text/lines';
 import { openBeirPairs } from './beir-pairs';
@@ -54,6 +54,7 @@ export async function openPairs(
   }
   const sources: PairSource[] = [];
   let corpus: TextStore | undefined;
+  await refuseUnused(list, options);
   const openCorpus: OpenCorpus = async () => {
     if (options.corpus !== undefined) corpus ??= await TextStore.open(options.corpus, { ...options, keys: 'text' });
     return corpus;
@@ -67,6 +68,18 @@ export async function openPairs(
     await Promise.all([corpus, ...sources].map((opened) => opened?.close()));
     throw error;
   }
+}
+
+/** Folders in BEIR layout have files of their own: options that name others would do nothing. */
+async function refuseUnused(paths: readonly string[], options: OpenPairsOptions): Promise<void> {
+  const given = (['corpus', 'queries', 'qrels'] as const).find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  const found = await Promise.all(paths.map((path) => stat(join(path, 'corpus.jsonl')).catch(() => undefined)));
+  if (!found.every(Boolean)) return;
+  throw new FlesError(
+    'ERR_OPTION_VALUE',
+    `${given} is ${show(options[given])}, but ${paths[0]} is a folder in BEIR layout, which has its own; leave ${given} out`,
+  );
 }
 
 /** The corpus that was asked for, opened once for all sources whose examples hold their texts. */

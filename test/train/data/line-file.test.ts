@@ -113,6 +113,16 @@ describe('a file that is written to', () => {
     await file.close();
   });
 
+  test('is the same when it was only touched', async () => {
+    const path = await temporaryFile('lines', 'one\ntwo\n');
+    const { file } = await openFile(path);
+    await utimes(path, 1, 1);
+    expect(await file.read([1])).toEqual(['two']);
+    await writeFile(path, 'one\nTWO\n');
+    expect((await rejected(file.read([0]))).code).toBe('ERR_DATA_CHANGED');
+    await file.close();
+  });
+
   test('is noticed while it is opened', async () => {
     const path = await temporaryFile('lines', 'one\n'.repeat(10));
     const opening = LineFile.open(path, 'lines', (_, begin) => {

@@ -233,6 +233,18 @@ test('the fingerprint follows the content of every file, not its place', async (
   );
 });
 
+test('files in the place of those of BEIR folders are refused, unless another source takes them', async () => {
+  const beir = await folder(BEIR);
+  for (const name of ['corpus', 'queries', 'qrels'] as const) {
+    const error = await rejected(openPairs([beir], { [name]: join(beir, 'corpus.jsonl') }));
+    expect(error.code).toBe('ERR_OPTION_VALUE');
+    expect(error.message).toContain(`${name} is `);
+  }
+  const pairs = await folder({ 'a.jsonl': jsonLines({ query: 'q', positive: 'p' }) });
+  const source = await openPairs([beir, join(pairs, 'a.jsonl')], { corpus: join(beir, 'corpus.jsonl') });
+  await source.close();
+});
+
 test('judgements of an empty document or query make no example, and a note says so', async () => {
   const files = {
     ...BEIR,

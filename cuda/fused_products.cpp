@@ -28,10 +28,11 @@ void set(cublas::Matmul matmul, cublas::MatmulAttribute attribute, T value) {
   check_blas(lt().set_matmul(matmul, attribute, &value, sizeof value), "describing a product");
 }
 
-// A matrix as it lies in memory, column-major: `rows` values one after the other.
-cublas::Layout make_layout(cublas::Type type, int rows, int columns, int ld) {
+// Of a row-major op(X) (rows, columns), how X lies in memory, column-major.
+cublas::Layout make_layout(cublas::Type type, bool transposed, int rows, int columns, int ld) {
   cublas::Layout layout = nullptr;
-  check_blas(lt().create_layout(&layout, type, rows, columns, ld), "describing a product");
+  const int inner = transposed ? rows : columns, outer = transposed ? columns : rows;
+  check_blas(lt().create_layout(&layout, type, inner, outer, ld), "describing a product");
   return layout;
 }
 
@@ -65,19 +66,18 @@ FusedProducts::Plan FusedProducts::make_plan(const Key& key) const {
   // Column-major, the same memory is the transposed matrix: C' = op(B)' op(A)', whose rows have the bias.
   set(matmul, cublas::kTransposeA, operation(key.transpose_b));
   set(matmul, cublas::kTransposeB, operation(key.transpose_a));
-  set(matmul, cublas::kEpilogue, key.epilogue);
+  // Versions differ: one does not know the epilogue, another has no algorithm, and which status says so.
+  if (lt().set_matmul(matmul, cublas::kEpilogue, &key.epilogue, sizeof key.epilogue) != cublas::kSuccess) return plan;
   // The choice depends on how the bias is aligned: an address that is so and no better stands for all.
-  if ((key.epilogue & cublas::kBias) != 0)
-    set(matmul, cublas::kBiasPointer, static_cast<void*>(workspace_ + kAlignment));
-  const bool tall_a = key.transpose_b, tall_b = !key.transpose_a;  // as many values in a row as k says
-  plan.a.reset(make_layout(key.b_type, tall_a ? key.k : key.n, tall_a ? key.n : key.k, key.ldb));
-  plan.b.reset(make_layout(key.a_type, tall_b ? key.k : key.m, tall_b ? key.m : key.k, key.lda));
-  plan.c.reset(make_layout(key.c_type, key.n, key.m, key.ldc));
+  const void* aligned = workspace_ + kAlignment;
+  if ((key.epilogue & cublas::kBias) != 0) set(matmul, cublas::kBiasPointer, aligned);
+  plan.a.reset(make_layout(key.b_type, key.transpose_b, key.k, key.n, key.ldb));
+  plan.b.reset(make_layout(key.a_type, key.transpose_a, key.m, key.k, key.lda));
+  plan.c.reset(make_layout(key.c_type, false, key.m, key.n, key.ldc));
   cublas::Heuristic heuristic{};
   int found = 0;
   const int status = lt().find_algorithms(handle_, matmul, plan.a.get(), plan.b.get(), plan.c.get(), plan.c.get(),
                                           preference_.get(), 1, &heuristic, &found);
-  // Versions differ in the status that says that there is none.
   plan.possible = status == cublas::kSuccess && found > 0 && heuristic.status == cublas::kSuccess;
   plan.algorithm = heuristic.algorithm;
   return plan;

@@ -17,8 +17,7 @@ class FusedProducts {
   // Finds algorithms that take so much workspace and no more; `workspace` begins at a multiple of 256 bytes.
   FusedProducts(cublas::Handle handle, void* workspace, size_t workspace_bytes);
 
-  // Whether it was queued. Not, and nothing is done, where there is no cuBLASLt, or no algorithm of it: the epilogue of
-  // float32 is one of all versions, others came later.
+  // Whether it was queued: not, and nothing is done, where cuBLASLt is not there or has no algorithm for it.
   bool multiply(const Product& product, const ProductEpilogue& epilogue, cublas::Compute compute, cudaStream_t stream);
 
   int64_t asked() const { return asked_; }

@@ -60,7 +60,7 @@ const parts = [
   { bias: true, activation: 'gelu_new' },
 ];
 
-describe.skipIf(!cuda?.description.startsWith('emulated'))('cuBLASLt', () => {
+describe.skipIf(!cuda?.description.startsWith('emulated'))('cuBLASLt on cuda', () => {
   test.each([
     ['a bias', { bias: true }, [fused(BIAS)]],
     ['a residual', { residual: true }, [fused(NONE)]],

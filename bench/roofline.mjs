@@ -118,6 +118,7 @@ function introduction() {
     `multiprocessor (${percent(SHARES.shared)}). A multiprocessor issues four instructions a cycle; a warp fills every fourth cycle of its`,
     `scheduler, so that few warps leave it idle, and ${percent(SHARES.issueAtMost)} is the most. A launch costs ${LAUNCH * 1e6} microseconds on top of its kernel, a wait of`,
     `the host ${WAIT * 1e6} more. Matrices that pass from one kernel to the next come from memory.`,
+    'cuBLASLt is taken to be there, and what it does within a product to cost no more than the memory that it reads.',
     '',
   );
 }

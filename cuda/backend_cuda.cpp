@@ -163,6 +163,8 @@ std::string describe(int index) {
          (runs_kernels(properties) ? "" : ", too old");
 }
 
+std::string describe_products(int index) { return device_of(open(index)->self).describe_products(); }
+
 }  // namespace
 }  // namespace fles::cuda
 
@@ -172,8 +174,8 @@ extern "C" __attribute__((visibility("default"))) const fles::CudaLibrary* fles_
 #else
   constexpr bool kEmulated = false;
 #endif
-  static const fles::CudaLibrary library{fles::table_fingerprint(), kEmulated,
-                                         fles::cuda::count_devices, fles::cuda::first_usable,
-                                         fles::cuda::describe,      fles::cuda::open};
+  static const fles::CudaLibrary library{
+      fles::table_fingerprint(), kEmulated,        fles::cuda::count_devices,    fles::cuda::first_usable,
+      fles::cuda::describe,      fles::cuda::open, fles::cuda::describe_products};
   return &library;
 }

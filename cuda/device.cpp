@@ -28,13 +28,6 @@ bool tf32_wanted() {
        free, total);
 }
 
-void check_blas(int status, const char* what) {
-  if (status == cublas::kSuccess) return;
-  if (status == cublas::kAllocationFailed) fail_memory(what);
-  fail("ERR_CUDA", "%s: cuBLAS returned status %d, expected 0; its list of cublasStatus_t says what it means", what,
-       status);
-}
-
 const cublas::Library& blas() {
   const char* reason = nullptr;
   const cublas::Library* library = cublas::library(&reason);
@@ -50,6 +43,13 @@ void check(cudaError_t error, const char* what) {
   if (error == cudaErrorMemoryAllocation) fail_memory(what);
   fail("ERR_CUDA", "%s: %s (%s); an earlier op of the same device may be the cause: CUDA_LAUNCH_BLOCKING=1 tells which",
        what, cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+void check_blas(int status, const char* what) {
+  if (status == cublas::kSuccess) return;
+  if (status == cublas::kAllocationFailed) fail_memory(what);
+  fail("ERR_CUDA", "%s: cuBLAS returned status %d, expected 0; its list of cublasStatus_t says what it means", what,
+       status);
 }
 
 int destroy_blas(cublas::Handle handle) { return blas().destroy(handle); }
@@ -76,6 +76,7 @@ Device::Device(int index) : index_(index), tf32_(tf32_wanted()) {
   // A workspace of our own: cuBLAS allocates none during a step, and its results are the same from run to run.
   workspace_.reset(static_cast<char*>(allocate(kWorkspace)));
   check_blas(blas().set_workspace(handle, workspace_.get(), kWorkspace), "starting cuBLAS");
+  fused_.emplace(handle, workspace_.get(), kWorkspace);
   downloads_ = make_stream();
   staging_ = make_pinned(kPieces * kPiece);
   landing_ = make_pinned(2 * kHalf);
@@ -183,6 +184,11 @@ void Device::clear(void* memory, size_t bytes) {
   if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing");
 }
 
+cublas::Compute Device::compute_of(const Product& p) const {
+  if (p.a_type == cublas::kInt8) return cublas::kCompute32I;
+  return p.a_type == cublas::kFloat32 && tf32_ && !p.exact ? cublas::kComputeTf32 : cublas::kCompute32F;
+}
+
 void Device::multiply(const Product& p) {
   const std::scoped_lock held(one_op_);
   const bool whole = p.a_type == cublas::kInt8;
@@ -190,16 +196,25 @@ void Device::multiply(const Product& p) {
   const int32_t whole_one = 1, whole_beta = static_cast<int32_t>(p.beta);
   const void* alpha = whole ? static_cast<const void*>(&whole_one) : &one;
   const void* beta = whole ? static_cast<const void*>(&whole_beta) : &p.beta;
-  const bool tf32 = p.a_type == cublas::kFloat32 && tf32_ && !p.exact;
   // cuBLAS is column-major, where the same memory is the transposed matrix: C' = op(B)' op(A)'.
   const auto operation = [](bool transposed) { return transposed ? cublas::kTransposed : cublas::kPlain; };
-  check_blas(blas().gemm(blas_.get(), operation(p.transpose_b), operation(p.transpose_a), p.n, p.m, p.k, alpha, p.b,
-                         p.b_type, p.ldb, p.a, p.a_type, p.lda, beta, p.c, p.c_type, p.ldc,
-                         whole  ? cublas::kCompute32I
-                         : tf32 ? cublas::kComputeTf32
-                                : cublas::kCompute32F,
-                         cublas::kDefault),
-             "multiplying matrices");
+  check_blas(
+      blas().gemm(blas_.get(), operation(p.transpose_b), operation(p.transpose_a), p.n, p.m, p.k, alpha, p.b, p.b_type,
+                  p.ldb, p.a, p.a_type, p.lda, beta, p.c, p.c_type, p.ldc, compute_of(p), cublas::kDefault),
+      "multiplying matrices");
+}
+
+bool Device::multiply(const Product& p, const ProductEpilogue& epilogue) {
+  const std::scoped_lock held(one_op_);
+  return fused_->multiply(p, epilogue, compute_of(p), stream());
+}
+
+std::string Device::describe_products() {
+  const std::scoped_lock held(one_op_);
+  const std::string asked = std::to_string(fused_->asked());
+  if (blas().lt.multiply == nullptr) return "cuBLASLt is not there: cuBLAS and a pass after it did all " + asked;
+  return "cuBLASLt did " + std::to_string(fused_->queued()) + " of " + asked +
+         ", cuBLAS and a pass after it the others";
 }
 
 // Work that was queued before finishes before what is queued later, so memory is free for the next op at once.

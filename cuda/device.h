@@ -1,15 +1,16 @@
-// One CUDA device and what its ops share: a stream, cuBLAS, scratch memory, staging for copies, values of the batch
-// that several ops read. Downloads have a stream of their own, so that one need not wait for all that is queued.
+// One CUDA device and what its ops share: a stream, cuBLAS and cuBLASLt, scratch memory, staging for copies, values of
+// the batch that several ops read. Downloads have a stream of their own, so that one need not wait for all that is
+// queued.
 #pragma once
 #include <cstring>
 #include <map>
-#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
-#include "cublas.h"
+#include "fused_products.h"
 #include "gpu.h"
 
 namespace fles::cuda {
@@ -23,16 +24,9 @@ constexpr int blocks_of(int64_t count, int size) { return static_cast<int>((coun
 // ERR_CUDA: what was done, CUDA's name and message; ERR_OUT_OF_MEMORY for cudaErrorMemoryAllocation.
 void check(cudaError_t error, const char* what);
 
-// What CUDA gives, given back when its owner ends or is not made to its end.
-template <auto kDestroy>
-struct Destroy {
-  template <class T>
-  void operator()(T* handle) const {
-    (void)kDestroy(handle);
-  }
-};
-template <class Handle, auto kDestroy>
-using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Destroy<kDestroy>>;
+// The same for a status of cuBLAS or cuBLASLt.
+void check_blas(int status, const char* what);
+
 int destroy_blas(cublas::Handle handle);
 
 class Device {
@@ -61,29 +55,18 @@ class Device {
   void release_event(cudaEvent_t event);  // never throws
   void clear(void* memory, size_t bytes);
 
-  // Row-major C (m, n) = alpha op(A) op(B) + beta C, op(A) (m, k), op(B) (k, n); lda, ldb and ldc are of rows.
-  struct Product {
-    bool transpose_a = false, transpose_b = false;
-    int m, n, k;
-    const void* a;
-    cublas::Type a_type;
-    int lda;
-    const void* b;
-    cublas::Type b_type;
-    int ldb;
-    void* c;
-    cublas::Type c_type;
-    int ldc;
-    float beta = 0;
-    bool exact = false;  // float32 with every bit, whatever tf32() says
-  };
   void multiply(const Product& product);
+  // By cuBLASLt in one kernel. False where it cannot, and nothing is done; the epilogue is then the caller's.
+  bool multiply(const Product& product, const ProductEpilogue& epilogue);
+  // Who did how many of those with an epilogue, in one sentence.
+  std::string describe_products();
 
  private:
   friend class Op;
   // Memory that ops take and leave: it grows to the largest need and is kept.
   void* scratch(size_t bytes);
   void reset_scratch();
+  cublas::Compute compute_of(const Product& product) const;
 
   int index_;
   bool tf32_;
@@ -95,6 +78,7 @@ class Device {
   Stream stream_;
   Owned<char*, cudaFree> workspace_;  // of cuBLAS
   Owned<cublas::Handle, destroy_blas> blas_;
+  std::optional<FusedProducts> fused_;
   std::recursive_mutex one_op_;
   int depth_ = 0;  // of ops that call others
 

@@ -1,4 +1,5 @@
-// ops/linear.h: a cuBLAS product, then what follows it in one pass over the result.
+// ops/linear.h: a product that cuBLASLt does with what follows it, or one of cuBLAS, and what is left in one pass over
+// the result.
 #include "activation_function.cuh"
 #include "operand.h"
 
@@ -30,6 +31,25 @@ __global__ void finish(Epilogue e, const Sum* sums, int stride) {
   }
 }
 
+// Has cuBLASLt multiply and do as much of the rest as it can, which is taken out of `rest`. False where it does
+// nothing. It adds before an activation, so that a residual is its own only where there is none. erf is not what it
+// approximates, and how well it does is not documented: its GELU is not for where every bit counts.
+bool multiply_fused(const Op& op, const Product& product, Epilogue& rest) {
+  const bool adds = rest.activation == Activation::kNone;
+  ProductEpilogue epilogue{.bias = rest.bias, .addend = adds ? rest.residual : nullptr};
+  if (rest.activation == Activation::kRelu) epilogue.activation = cublas::kRelu;
+  if (rest.activation == Activation::kGeluNew && op.device().tf32()) epilogue.activation = cublas::kGelu;
+  if (!op.device().multiply(product, epilogue)) return false;
+  rest.bias = nullptr;
+  if (adds) rest.residual = nullptr;
+  if (epilogue.activation != cublas::kNoEpilogue) rest.activation = Activation::kNone;
+  return true;
+}
+
+bool is_done(const Epilogue& e) {
+  return e.bias == nullptr && e.residual == nullptr && e.row_scales == nullptr && e.activation == Activation::kNone;
+}
+
 }  // namespace
 
 void linear(void* self, const LinearForward& a) {
@@ -38,31 +58,36 @@ void linear(void* self, const LinearForward& a) {
   const DataType type = a.weight->type;
   const Operand in = operand_from(op, type, a.in, a.T, a.K), weight = operand_of(*a.weight);
   const bool whole = type == DataType::kInt8;
-  // A residual may be the output itself, and whole sums have rows of their own.
+  // Whole sums have rows of their own.
   const int stride = whole ? stride_of(DataType::kFloat32, a.N) : a.N;
-  void* sums = a.out;
-  if (whole || a.residual == a.out) sums = op.scratch<float>(static_cast<size_t>(a.T) * stride);
-  op.device().multiply({.transpose_b = true,
-                        .m = a.T,
-                        .n = stride,  // some devices want that in fours too; sums beyond N are not read
-                        .k = whole ? in.stride : a.K,  // cuBLAS wants whole products in fours; the rest is zeros
-                        .a = in.data,
-                        .a_type = in.type,
-                        .lda = in.stride,
-                        .b = weight.data,
-                        .b_type = weight.type,
-                        .ldb = weight.stride,
-                        .c = sums,
-                        .c_type = whole ? cublas::kInt32 : cublas::kFloat32,
-                        .ldc = stride});
-  if (sums == a.out && a.bias == nullptr && a.residual == nullptr && a.activation == Activation::kNone) return;
-  const Epilogue epilogue{a.bias, a.residual, in.scales, weight.scales, a.out, a.T, a.N, a.activation};
+  Product product{.transpose_b = true,
+                  .m = a.T,
+                  .n = stride,                   // some devices want that in fours too; sums beyond N are not read
+                  .k = whole ? in.stride : a.K,  // cuBLAS wants whole products in fours; the rest is zeros
+                  .a = in.data,
+                  .a_type = in.type,
+                  .lda = in.stride,
+                  .b = weight.data,
+                  .b_type = weight.type,
+                  .ldb = weight.stride,
+                  .c = a.out,
+                  .c_type = whole ? cublas::kInt32 : cublas::kFloat32,
+                  .ldc = stride};
+  Epilogue rest{a.bias, a.residual, in.scales, weight.scales, a.out, a.T, a.N, a.activation};
+  // A residual that is read after the product may be the output itself.
+  const auto sums_beside = [&] { product.c = op.scratch<float>(static_cast<size_t>(a.T) * stride); };
+  if (whole || (a.residual == a.out && a.activation != Activation::kNone)) sums_beside();
+  if (whole || is_done(rest) || !multiply_fused(op, product, rest)) {
+    if (a.residual == a.out && product.c == a.out) sums_beside();
+    op.device().multiply(product);
+  }
+  if (is_done(rest)) return;
   constexpr int kMostBlocks = 65535;
   const dim3 grid(blocks_of(a.N, kThreads), a.T < kMostBlocks ? a.T : kMostBlocks);
   if (whole) {
-    op.launch(finish<int32_t>, grid, kThreads, 0, epilogue, static_cast<const int32_t*>(sums), stride);
+    op.launch(finish<int32_t>, grid, kThreads, 0, rest, static_cast<const int32_t*>(product.c), stride);
   } else {
-    op.launch(finish<float>, grid, kThreads, 0, epilogue, static_cast<const float*>(sums), stride);
+    op.launch(finish<float>, grid, kThreads, 0, rest, static_cast<const float*>(product.c), stride);
   }
 }
 

@@ -5,7 +5,7 @@
 //   npm run check:cuda                   fails when a kernel is not as budgeted, or has no budget
 //   npm run check:cuda -- --table        prints what each kernel uses
 //   npm run check:cuda -- --update       writes the budgets anew
-//   npm run check:cuda -- --cublas       also against the headers of cuBLAS, which it may fetch (423 MB)
+//   npm run check:cuda -- --cublas       also against the headers of cuBLAS and cuBLASLt, which it may fetch (423 MB)
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { BUDGETS, makeBudgets, problems, readBudgets, writeBudgets } from './cuda/budgets.mjs';
@@ -27,9 +27,11 @@ function launch(name, kernel, source) {
 
 async function build(toolkit) {
   const kernelFiles = readdirSync(join(root, 'cuda')).filter((name) => name.endsWith('.cu'));
-  const hostFiles = ['cuda/device.cpp', 'cuda/backend_cuda.cpp', 'cuda/cublas_library.cpp', 'cpp/core/error.cpp'];
+  const hostFiles = ['device', 'backend_cuda', 'fused_products', 'cublas_library'].map((name) => `cuda/${name}.cpp`);
+  // First what takes seconds: a wrong declaration of cuBLAS need not wait for the kernels.
+  const files = [...hostFiles, 'cpp/core/error.cpp', ...kernelFiles.map((name) => `cuda/${name}`)];
   const found = {};
-  const objects = await forEach([...kernelFiles.map((name) => `cuda/${name}`), ...hostFiles], async (file) => {
+  const objects = await forEach(files, async (file) => {
     const path = join(root, file);
     if (file.endsWith('.cpp')) return (await compileHost(toolkit, path)).object;
     const { object, kernels } = await compileKernels(toolkit, path);
@@ -79,7 +81,7 @@ try {
     );
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  const cublas = toolkit.cublas === null ? 'without the headers of cuBLAS' : 'with the headers of cuBLAS';
+  const cublas = `${toolkit.cublas === null ? 'without' : 'with'} the headers of cuBLAS and cuBLASLt`;
   console.log(
     `check:cuda: ${Object.keys(found).length} kernels within their budgets on ${ARCHITECTURES.join(' and ')}, nvcc ` +
       `${toolkit.version}, ${cublas} (${seconds} s)`,

@@ -1,7 +1,7 @@
 // CUDA's compiler and what reads its output: those of the machine, or pinned wheels of PyPI in .cache of this package.
 // They are NVIDIA's, under its licence: nothing of them is committed or published.
 //
-//   node scripts/cuda-toolkit.mjs [--cublas]     prints where they are; --cublas: with the headers of cuBLAS (423 MB)
+//   node scripts/cuda-toolkit.mjs [--cublas]     prints where they are; --cublas: with the headers of cuBLAS and cuBLASLt (423 MB)
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -57,7 +57,7 @@ function fetchWheels() {
   }
 }
 
-/** The headers of cuBLAS out of its wheel, beside the compiler's. */
+/** The headers of cuBLAS and cuBLASLt out of their wheel, beside the compiler's. */
 function fetchCublas() {
   const folder = mkdtempSync(join(prefix, 'cublas-'));
   console.error(`fetching the headers of ${CUBLAS} (423 MB)`);
@@ -86,7 +86,8 @@ export function cudaToolkit({ version, cublas = false } = {}) {
     if (!isWhole(wheels)) fetchWheels();
   }
   const headers = [join(home, 'include'), join(wheels, 'include'), process.env.CUBLAS_INCLUDE].filter(Boolean);
-  const haveCublas = () => headers.find((folder) => existsSync(join(folder, 'cublas_v2.h'))) ?? null;
+  const ofCublas = ['cublas_v2.h', 'cublasLt.h'];
+  const haveCublas = () => headers.find((folder) => ofCublas.every((name) => existsSync(join(folder, name)))) ?? null;
   if (cublas && haveCublas() === null) {
     mkdirSync(prefix, { recursive: true });
     fetchCublas();

@@ -146,17 +146,24 @@ const KERNELS = {
     ...columnSums(div(T, 16), C),
     ...columnSums(div(T, 16), C),
   ],
-  // A division of 64-bit numbers finds row and column of each value.
-  linear: ({ T, N, K, type, residual, activation }) => [
-    ...converted(type, T, K),
-    product(T, N, K, unitOf[type], { from: bytesOf[type] }),
-    elementwise(
-      `linear/finish<${type === 'int8' ? 'int' : 'float'}>`,
-      T * N,
-      FLOAT * T * N * (residual ? 3 : 2),
-      activation ? 110 : 78,
-    ),
-  ],
+  // cuBLASLt adds bias and residual within the product; after one of int8, and for erf, there is a pass. A division of 64-bit
+  // numbers finds row and column of each value.
+  linear: ({ T, N, K, type, residual, activation }) => {
+    const whole = type === 'int8';
+    const finish = (reads) =>
+      elementwise(
+        `linear/finish<${whole ? 'int' : 'float'}>`,
+        T * N,
+        FLOAT * T * N * (reads + 1),
+        activation ? 110 : 78,
+      );
+    const more = residual && !whole ? FLOAT * T * N : 0;
+    return [
+      ...converted(type, T, K),
+      product(T, N, K, unitOf[type], { from: bytesOf[type], more }),
+      ...(whole ? [finish(residual ? 2 : 1)] : activation ? [finish(1)] : []),
+    ];
+  },
   // `of`: the gradient of the input or of weight and bias alone; absent: both.
   linear_backward: ({ T, N, K, type, of }) => [
     ...converted(type, T, N),

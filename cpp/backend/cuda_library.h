@@ -15,6 +15,8 @@ struct CudaLibrary {
   int (*first_usable)();                // ERR_DEVICE_UNAVAILABLE with the reason
   std::string (*describe)(int device);  // its name, compute capability and memory
   const Backend* (*open)(int device);   // the same table every time
+  // Who has done the products with an epilogue, cuBLASLt or cuBLAS, and how many, in one sentence.
+  std::string (*describe_products)(int device);
 };
 
 }  // namespace fles

@@ -233,11 +233,12 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-void write_json(const char* path, const std::string& device, bool emulated, const std::vector<Result>& results) {
+void write_json(const char* path, const std::string& device, const std::string& products, bool emulated,
+                const std::vector<Result>& results) {
   FILE* file = std::fopen(path, "w");
   if (file == nullptr) fail("ERR_FILE_IO", "%s was not written; choose another --json", path);
-  std::fprintf(file, "{\"device\": %s, \"emulated\": %s, \"results\": [\n", quoted(device).c_str(),
-               emulated ? "true" : "false");
+  std::fprintf(file, "{\"device\": %s, \"products\": %s, \"emulated\": %s, \"results\": [\n", quoted(device).c_str(),
+               quoted(products).c_str(), emulated ? "true" : "false");
   for (size_t i = 0; i < results.size(); ++i) {
     const Result& r = results[i];
     std::fprintf(file, "%s{\"op\": \"%s\", \"shape\": %s", i == 0 ? "" : ",\n", r.op.c_str(), quoted(r.shape).c_str());
@@ -318,8 +319,9 @@ int run_all(const char* path, const char* json, bool timed, bool tiny, int index
   }
   if (results.empty()) fail("ERR_USAGE", "there is no op \"%s\"; the ops are in cpp/ops/ops.def", only.c_str());
   const auto failed = std::count_if(results.begin(), results.end(), [](const Result& r) { return !r.failure.empty(); });
-  std::printf("%zu runs, %td failed\n", results.size(), failed);
-  if (json != nullptr) write_json(json, device, library.emulated, results);
+  const std::string products = library.describe_products(index);
+  std::printf("products with an epilogue: %s\n%zu runs, %td failed\n", products.c_str(), results.size(), failed);
+  if (json != nullptr) write_json(json, device, products, library.emulated, results);
   return failed == 0 ? 0 : 1;
 }
 

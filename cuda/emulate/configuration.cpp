@@ -96,6 +96,14 @@ Configuration read() {
   read_number("FLES_EMULATE_DEVICES", 0, 16, devices);
   made.devices = static_cast<int>(devices);
   read_numbers("FLES_EMULATE_CAPABILITY", 50, 120, made.capabilities);
+  const std::string lt = variable("FLES_EMULATE_CUBLASLT");
+  if (lt == "absent") {
+    made.cublas_lt = CublasLt::kAbsent;
+  } else if (lt == "unable") {
+    made.cublas_lt = CublasLt::kUnable;
+  } else if (!lt.empty() && lt != "present") {
+    refuse("FLES_EMULATE_CUBLASLT", lt, "present, absent or unable");
+  }
   read_number("FLES_EMULATE_ABORT", 0, 1, abort);
   made.abort = abort != 0;
   made.log = variable("FLES_EMULATE_LOG");

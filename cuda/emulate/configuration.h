@@ -8,6 +8,7 @@
 namespace emulate {
 
 enum class Schedule { kForward, kReverse, kRandom };
+enum class CublasLt { kPresent, kAbsent, kUnable };  // unable: it has no algorithm for anything
 
 struct Configuration {
   int threads = 1;
@@ -18,6 +19,7 @@ struct Configuration {
   int64_t fail_allocation = 0, fail_pinned = 0;  // 0: none
   int devices = 1;
   std::vector<int> capabilities{80};  // 10 times the compute capability of each device; the last is that of all others
+  CublasLt cublas_lt = CublasLt::kPresent;
   bool abort = false;
   std::string log;  // path of a file; empty: none
 };

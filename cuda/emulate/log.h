@@ -4,7 +4,9 @@
 //   launch                          of a kernel
 //   allocate, free                  device memory; with allocate, the bytes
 //   pin, unpin                      pinned memory; with pin, the bytes
-//   create, destroy                 stream, event or cublas
+//   create, destroy                 stream, event, cublas or, of cuBLASLt, matmul, layout or preference
+//   find algorithms                 by cuBLASLt
+//   multiply                        by cuBLAS; "with epilogue" and its number: by cuBLASLt
 //   copy to device | to host | within the device   and the bytes
 //   wait, wait for work             a call that waits; the second where not all that it waits for was done
 #pragma once

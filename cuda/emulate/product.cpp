@@ -1,6 +1,7 @@
 #include "emulate/product.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -107,15 +108,22 @@ void add(int32_t& total, float sum) {
   total = static_cast<int32_t>(static_cast<uint32_t>(total) + static_cast<uint32_t>(static_cast<int32_t>(sum)));
 }
 
-template <class C>
-void store(float sum, const Product& p, C& to) {
-  float value = static_cast<float>(p.alpha) * sum;
-  if (p.beta != 0) value += static_cast<float>(p.beta) * static_cast<float>(to);
-  to = C(value);
+float after(cublas::Epilogue epilogue, float x) {
+  if ((epilogue & cublas::kRelu) != 0) return x < 0 ? 0.0f : x;
+  if ((epilogue & cublas::kGelu) == 0) return x;
+  return 0.5f * x * (1 + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
 }
-void store(int32_t sum, const Product& p, int32_t& to) {
+
+template <class C>
+void store(float sum, const Product& p, int row, const C& addend, C& to) {
+  float value = static_cast<float>(p.alpha) * sum;
+  if (p.beta != 0) value += static_cast<float>(p.beta) * static_cast<float>(addend);
+  if (p.bias != nullptr) value += p.bias[row];
+  to = C(after(p.epilogue, value));
+}
+void store(int32_t sum, const Product& p, int, const int32_t& addend, int32_t& to) {
   uint32_t value = static_cast<uint32_t>(static_cast<int32_t>(p.alpha)) * static_cast<uint32_t>(sum);
-  if (p.beta != 0) value += static_cast<uint32_t>(static_cast<int32_t>(p.beta)) * static_cast<uint32_t>(to);
+  if (p.beta != 0) value += static_cast<uint32_t>(static_cast<int32_t>(p.beta)) * static_cast<uint32_t>(addend);
   to = static_cast<int32_t>(value);
 }
 
@@ -139,9 +147,14 @@ void multiply_block(const Product& p, const Packed& a, const Packed& b, int firs
       }
     }
   }
-  auto* c = static_cast<C*>(p.c) + first_column * p.ldc + first_row;
+  const int64_t first = first_column * p.ldc + first_row;
+  auto* c = static_cast<C*>(p.c) + first;
+  const auto* addend = static_cast<const C*>(p.addend) + first;
   for (int column = 0; column < columns; ++column) {
-    for (int row = 0; row < rows; ++row) store(totals[column * kBlockRows + row], p, c[column * p.ldc + row]);
+    for (int row = 0; row < rows; ++row) {
+      const int64_t i = column * p.ldc + row;
+      store(totals[column * kBlockRows + row], p, first_row + row, addend[i], c[i]);
+    }
   }
 }
 

@@ -40,7 +40,7 @@ function builtCore() {
 export async function prepare() {
   const core = builtCore();
   const engine = readFileSync(join(root, 'cuda/emulate/sources.txt'), 'utf8').split('\n').filter(Boolean);
-  const host = ['cuda/backend_cuda.cpp', 'cuda/device.cpp', 'cpp/core/error.cpp'];
+  const host = ['cuda/backend_cuda.cpp', 'cuda/device.cpp', 'cuda/fused_products.cpp', 'cpp/core/error.cpp'];
   const kernels = sources.filter((name) => name.endsWith('.cu')).map((name) => `cuda/${name}`);
   const check = 'cuda/check/main.cpp';
   const age = Math.max(...['cuda', 'cuda/emulate', 'cuda/check', 'cpp/core', 'cpp/ops', 'cpp/backend'].map(newest));

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileShared } from './children';
 
-// How cuBLAS is found (cuda/cublas_library.cpp), which the emulator has no need of: a program with that source alone, and
-// libraries that have nothing but its names.
+// How cuBLAS and cuBLASLt are found (cuda/cublas_library.cpp), which the emulator has no need of: a program with that
+// source alone, and libraries that have nothing but their names.
 const root = join(__dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'fles-cublas-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -29,6 +29,10 @@ beforeAll(() => {
       cublas::Handle handle = nullptr;
       if (found == nullptr) std::printf("%s", reason);
       else std::printf("version %d", found->create(&handle));
+      cublas::Matmul matmul = nullptr;
+      if (found != nullptr && found->lt.multiply != nullptr) {
+        std::printf(", cuBLASLt %d", found->lt.create_matmul(&matmul, cublas::kCompute32F, cublas::kFloat32));
+      }
     }`,
   );
   const flags = ['-std=c++20', '-w', '-DFLES_CUDA_EMULATED=1', '-I', join(root, 'cuda'), '-I', join(root, 'cpp')];
@@ -44,15 +48,35 @@ const FUNCTIONS = [
   'cublasGemmEx',
 ];
 
-/** What is found where these versions are, each with its functions; a text in their place is the content of a broken file. */
-function found(name: string, versions: Record<number, string[] | string>, driver = '13000'): string {
+const LT_FUNCTIONS = [
+  'cublasLtMatmulDescCreate',
+  'cublasLtMatmulDescDestroy',
+  'cublasLtMatmulDescSetAttribute',
+  'cublasLtMatrixLayoutCreate',
+  'cublasLtMatrixLayoutDestroy',
+  'cublasLtMatmulPreferenceCreate',
+  'cublasLtMatmulPreferenceDestroy',
+  'cublasLtMatmulPreferenceSetAttribute',
+  'cublasLtMatmulAlgoGetHeuristic',
+  'cublasLtMatmul',
+];
+
+/** By version, the functions of a library; a text in their place is the content of a broken file. */
+type Versions = Record<number, string[] | string>;
+
+/** What is found where these versions of cuBLAS and of cuBLASLt are. */
+function found(name: string, versions: Versions, driver = '13000', ltVersions: Versions = {}): string {
   const here = join(folder, name);
   mkdirSync(here);
-  for (const [version, functions] of Object.entries(versions)) {
-    const path = join(here, `libcublas.so.${version}`);
-    if (typeof functions === 'string') writeFileSync(path, functions);
-    else compileShared(path, functions.map((one) => `extern "C" int ${one}() { return ${version}; }\n`).join(''));
-  }
+  const write = (library: string, all: Versions) => {
+    for (const [version, functions] of Object.entries(all)) {
+      const path = join(here, `lib${library}.so.${version}`);
+      if (typeof functions === 'string') writeFileSync(path, functions);
+      else compileShared(path, functions.map((one) => `extern "C" int ${one}() { return ${version}; }\n`).join(''));
+    }
+  };
+  write('cublas', versions);
+  write('cublasLt', ltVersions);
   const { stdout } = spawnSync(program, {
     encoding: 'utf8',
     env: { ...process.env, LD_LIBRARY_PATH: here, DRIVER: driver },
@@ -81,5 +105,16 @@ test('without cuBLAS, or one of its functions, the reason says so', () => {
     expect(found(`without ${missing}`, { 12: others }), missing).toBe(
       'cuBLAS lacks a function that is needed; install version 11.3 or later',
     );
+  }
+});
+
+test('cuBLASLt is that of the version of cuBLAS, with all of its functions, or none', () => {
+  const find = (name: string, lt: Versions) => found(name, { 12: FUNCTIONS }, '13000', lt);
+  expect(find('lt', { 11: LT_FUNCTIONS, 12: LT_FUNCTIONS, 13: LT_FUNCTIONS })).toBe('version 12, cuBLASLt 12');
+  expect(find('lt of others', { 11: LT_FUNCTIONS, 13: LT_FUNCTIONS })).toBe('version 12');
+  expect(find('broken lt', { 12: 'not a library' })).toBe('version 12');
+  for (const missing of LT_FUNCTIONS) {
+    const others = LT_FUNCTIONS.filter((name) => name !== missing);
+    expect(find(`lt without ${missing}`, { 12: others }), missing).toBe('version 12');
   }
 });

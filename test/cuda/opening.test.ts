@@ -26,8 +26,8 @@ function leftOf(lines: string[]): Record<string, number> {
 
 test.each([
   ['FLES_EMULATE_FAIL_ALLOCATION', '1', { stream: 0, cublas: 0 }],
-  ['FLES_EMULATE_FAIL_PINNED', '1', { stream: 0, cublas: 0, memory: 0 }],
-  ['FLES_EMULATE_FAIL_PINNED', '2', { stream: 0, cublas: 0, memory: 0, pinned: 0 }],
+  ['FLES_EMULATE_FAIL_PINNED', '1', { stream: 0, cublas: 0, memory: 0, preference: 0 }],
+  ['FLES_EMULATE_FAIL_PINNED', '2', { stream: 0, cublas: 0, memory: 0, preference: 0, pinned: 0 }],
 ])('cuda that cannot be opened leaves nothing behind, and is opened the next time: %s=%s', (variable, n, nothing) => {
   const log = join(folder, variable + n);
   const { first, lines, second, reference } = inProcess<Record<string, Outcome> & { lines: number }>(

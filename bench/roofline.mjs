@@ -95,7 +95,7 @@ function introduction() {
     '',
     '**Every time on this page is PREDICTED by a model. None has been measured, and no GPU was used.** Made by',
     '`npm run bench:roofline` from the ops that a step runs, what each kernel has to read, write, issue and multiply, and the',
-    'registers and shared memory in `cuda/budgets.json`. A prediction is good for finding what dominates and what a change is',
+    'registers, shared memory and loops in `cuda/budgets.json`. A prediction is good for finding what dominates and what a change is',
     'worth; it may well be wrong by half.',
     '',
     '## Assumptions',

@@ -91,12 +91,11 @@ __global__ void __launch_bounds__(kThreads, kBlocks<Arithmetic>) head(Head h) {
   const float bias = pools ? h.bias[term] : 0.0f;
   const float scale = pools && h.weight_scales != nullptr ? h.weight_scales[term] : 1.0f;
   Pooled pooled(h.pooling);
-  const auto finish_text = [&] {
+  const auto finish = [&](int text) {
     const size_t place = size_t(text) * h.V + term;
     h.pooled[place] = pooled.value;
     if (h.argmax != nullptr) h.argmax[place] = pooled.row;
     pooled = Pooled(h.pooling);
-    ++text;
   };
 
   for (int row = first_row; row < last_row; row += kTokens) {
@@ -143,7 +142,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<Arithmetic>) head(Head h) {
       if (pools) {
         const int begin = row + half * kTokens / 2, end = min(begin + kTokens / 2, last_row);
         for (int t = begin; t < end; ++t) {
-          while (t >= h.offsets[text + 1]) finish_text();
+          while (t >= h.offsets[text + 1]) finish(text++);
           float z = logits[(t - begin) * kLogits + threadIdx.x];
           if (h.in_scales != nullptr) z *= h.in_scales[t - h.first_row] * scale;
           pooled.add(h.pooling, z + bias, t);
@@ -153,7 +152,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<Arithmetic>) head(Head h) {
     }
   }
   if (pools) {
-    while (text < last_text) finish_text();
+    while (text < last_text) finish(text++);
   }
 }
 

@@ -36,19 +36,29 @@ function step(name, work) {
 }
 const node = (...args) => run(process.execPath, args) === 0;
 
-/** Runs clang-tidy on every file, as many at a time as there are processors. */
-async function tidy(files) {
+const configuring = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] };
+
+/** Has cmake write down in a folder how each source of the addon is compiled. */
+function configure(folder) {
+  const configured = cmakeJs('configure', '--log-level', 'error', '--out', folder);
+  execFileSync(process.execPath, [...configured, '--CDCMAKE_EXPORT_COMPILE_COMMANDS=ON'], configuring);
+}
+
+/** The same of the CUDA backend as its emulator compiles it, which needs no nvcc. */
+function configureCuda(folder) {
+  const options = ['-DFLES_CUDA_EMULATED=ON', '-DFLES_CUDA_CHECK=ON', '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON'];
+  execFileSync('cmake', ['-S', 'cuda', '-B', folder, '--log-level=ERROR', ...options], configuring);
+}
+
+/** Runs clang-tidy on files that are compiled as `folder` has it, as many at a time as there are processors. */
+async function tidy(folder, files, ...flags) {
   const program = clangTool('clang-tidy', 'looks for mistakes in the C++ sources');
-  requireTool('cmake', ['cmake'], 'tells clang-tidy how each file is compiled');
-  const configured = cmakeJs('configure', '--log-level', 'error', '--out', 'build-lint');
-  const options = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] };
-  execFileSync(process.execPath, [...configured, '--CDCMAKE_EXPORT_COMPILE_COMMANDS=ON'], options);
   const waiting = [...files];
   let clean = true;
   const worker = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const { failed, output } = await new Promise((done) => {
-        execFile(program, ['--quiet', '-p', 'build-lint', file], { cwd: root }, (error, stdout) =>
+        execFile(program, ['--quiet', '-p', folder, ...flags, file], { cwd: root }, (error, stdout) =>
           done({ failed: error !== null, output: stdout }),
         );
       });
@@ -79,8 +89,18 @@ if (fix) {
     `clang-format, ${formatted.length} files`,
     () => run(clangFormat, ['--dry-run', '--Werror', ...formatted]) === 0,
   );
+  requireTool('cmake', ['cmake'], 'tells clang-tidy how each file is compiled');
   const compiled = sources();
-  await step(`clang-tidy, ${compiled.length} files`, () => tidy(compiled));
+  await step(`clang-tidy, ${compiled.length} files`, () => {
+    configure('build-lint');
+    return tidy('build-lint', compiled);
+  });
+  const kernels = filesUnder('cuda', /\.(cpp|cu)$/);
+  await step(`clang-tidy of cuda, ${kernels.length} files`, () => {
+    configureCuda('build-lint-cuda');
+    // Said again for cublas_library.cpp, which the emulator does without.
+    return tidy('build-lint-cuda', kernels, '--extra-arg=-DFLES_CUDA_EMULATED=1');
+  });
 }
 if (failures.length > 0) {
   console.error(

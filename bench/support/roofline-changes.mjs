@@ -32,8 +32,6 @@ export const CHANGES = [
 export const NOTES = [
   '- **Micro-batches.** A step of 256 documents of 256 tokens keeps 26.8 GB of activations. Where half of the memory of a device',
   '  does not hold them, all micro-batches but the last go forward twice, and their kernels are shorter beside their launches.',
-  '- **Instructions** of attention, of the head and of `linear/finish` were counted before the loads of the head had a constant number',
-  '  of passes and `finish` a grid of rows and columns: they are too many now, and so are the times of these two.',
   '- **Attention** is held up by instructions and by few warps, not by tensor cores. Its instructions: the four lanes of a quad each compute the same',
   '  Philox block of eight draws and use two of them, and in the pass of the keys every lane computes a block for each single',
   '  draw; tiles are loaded four bytes at a time with 22 instructions for each value, where `cp.async` of 16 bytes would do; TF32',

@@ -100,6 +100,7 @@ class Arguments {
 
   std::vector<Output> results() const {
     std::vector<Output> results;
+    results.reserve(outputs_.size());
     for (const auto& out : outputs_) results.push_back({out.name, out.whole, out.read(out.count)});
     return results;
   }

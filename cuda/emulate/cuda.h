@@ -61,15 +61,17 @@ inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t sh
     void (*kernel)(P...);
     std::tuple<std::decay_t<P>...> arguments;
   };
-  // A call, so that conversions are those that nvcc makes.
-  const auto close = [&](P... values) { return new Closure{kernel, {std::move(values)...}}; };
-  Closure* closure = close(std::forward<A>(args)...);
   const void* pointers[sizeof...(P) + 1];
   int count = 0;
   const auto add_pointer = [&](const auto& argument) {
     if constexpr (std::is_pointer_v<std::decay_t<decltype(argument)>>) pointers[count++] = argument;
   };
-  std::apply([&](const auto&... argument) { (add_pointer(argument), ...); }, closure->arguments);
+  // A call, so that conversions are those that nvcc makes.
+  const auto close = [&](P... values) {
+    (add_pointer(values), ...);
+    return new Closure{kernel, {std::move(values)...}};
+  };
+  Closure* closure = close(std::forward<A>(args)...);
   Call call{};
   call.kernel = reinterpret_cast<const void*>(kernel);
   call.grid = grid;

@@ -14,11 +14,13 @@ export const readBudgets = () => JSON.parse(readFileSync(BUDGETS, 'utf8'));
 /** What the budget of one architecture says of a kernel that was compiled. */
 function budgetOf(architecture, { block, dynamicShared }, facts) {
   const shared = facts.staticShared + dynamicShared;
+  const onTensorCores = facts.HMMA > 0 || facts.IMMA > 0;
   const counts = INSTRUCTIONS.filter((name) => facts[name] > 0).map((name) => [name, facts[name]]);
   return {
     registers: facts.registers,
     shared,
     occupancy: occupancy(architecture, { block, registers: facts.registers, shared }),
+    ...(onTensorCores ? { loop: facts.loop } : {}),
     ...Object.fromEntries(counts),
   };
 }
@@ -68,7 +70,7 @@ export function problems(found, { kernels }) {
     for (const architecture of ARCHITECTURES) {
       const say = (value, expected) => wrong.push(`${name} on ${architecture}: ${value}, expected ${expected}`);
       const facts = all[architecture];
-      const { registers, shared, occupancy: least, ...counts } = budget[architecture];
+      const { registers, shared, occupancy: least, loop, ...counts } = budget[architecture];
       if (facts.spills > 0) say(`${facts.spills} bytes of spills`, 0);
       if (facts.stack > 0) say(`${facts.stack} bytes of stack`, 0);
       if (facts.floatAtomics > 0) say(`${facts.floatAtomics} atomic operations on floats`, 0);
@@ -76,6 +78,7 @@ export function problems(found, { kernels }) {
       if (now.registers > registers) say(`${now.registers} registers`, `at most ${registers}`);
       if (now.shared > shared) say(`${now.shared} bytes of shared memory`, `at most ${shared}`);
       if (now.occupancy < least) say(`occupancy ${now.occupancy}`, `at least ${least}`);
+      if (now.loop > loop) say(`${now.loop} instructions in the longest inner loop`, `at most ${loop}`);
       for (const [key, count] of Object.entries(counts)) {
         if (facts[key] < count) say(`${facts[key]} instructions ${key}`, `at least ${count}`);
       }

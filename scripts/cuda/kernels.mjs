@@ -91,20 +91,44 @@ function resources(log) {
   return found;
 }
 
+const INSTRUCTION_BYTES = 16;
+
+/** Where a line of SASS branches back to, and where it stands; behind its end every kernel has a branch to itself. */
+function branchBack(line) {
+  const [, at, to] = /^\s+\/\*([0-9a-f]{4,})\*\/[^;]*\bBRA\b[^;]*\b0x([0-9a-f]+)\s*;/.exec(line) ?? [];
+  const [first, last] = [Number.parseInt(to, 16), Number.parseInt(at, 16)];
+  return first < last ? { first, last } : undefined;
+}
+
+/** Instructions of the longest loop that has no other in it. */
+function longestLoop(loops) {
+  const innermost = loops.filter(
+    (loop) => !loops.some((o) => o !== loop && o.first >= loop.first && o.last <= loop.last),
+  );
+  return Math.max(0, ...innermost.map(({ first, last }) => (last - first) / INSTRUCTION_BYTES + 1));
+}
+
 /** Adds the counts of instructions to what is known of the kernels. */
-function countInstructions(sass, found) {
+export function countInstructions(sass, found) {
   let architecture;
   let kernel = {};
+  let loops = [];
   for (const line of sass.split('\n')) {
     architecture = /arch = (\w+)/.exec(line)?.[1] ?? architecture;
     const name = /Function : (\S+)/.exec(line)?.[1];
     if (name !== undefined) {
       kernel = found[architecture][name];
       for (const key in COUNTED) kernel[key] = 0;
+      kernel.loop = 0;
+      loops = [];
     }
     const code = /^\s+\/\*[0-9a-f]{4,}\*\/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)/.exec(line)?.[1];
     if (code === undefined) continue;
     for (const key in COUNTED) kernel[key] += COUNTED[key].test(code) ? 1 : 0;
+    const loop = branchBack(line);
+    if (loop === undefined) continue;
+    loops.push(loop);
+    kernel.loop = longestLoop(loops);
   }
 }
 
@@ -129,7 +153,13 @@ export function compileKernels(toolkit, path) {
   const name = basename(path, '.cu');
   return kept(
     `kernels-${name}`,
-    [toolkit.version, NVCC_FLAGS, String(Object.values(COUNTED)), withoutComments(sourceOf(path))],
+    [
+      toolkit.version,
+      NVCC_FLAGS,
+      String(Object.values(COUNTED)),
+      String(countInstructions),
+      withoutComments(sourceOf(path)),
+    ],
     async (stem) => {
       const object = `${stem}.o`;
       const { stderr } = await output(toolkit.nvcc, [...NVCC_FLAGS, ...includeFlags, '-o', object, '-c', path]);

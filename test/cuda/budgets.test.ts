@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 // @ts-expect-error a script without types
 import { makeBudgets, problems } from '../../scripts/cuda/budgets.mjs';
 // @ts-expect-error a script without types
-import { shortName } from '../../scripts/cuda/kernels.mjs';
+import { countInstructions, shortName } from '../../scripts/cuda/kernels.mjs';
 // @ts-expect-error a script without types
 import { launchOf } from '../../scripts/cuda/launches.mjs';
 // @ts-expect-error a script without types
@@ -32,7 +32,7 @@ const facts = {
   stack: 0,
   spills: 0,
   floatAtomics: 0,
-  ...{ HMMA: 32, IMMA: 0, LDSM: 12, LDGSTS: 28, BAR: 4 },
+  ...{ HMMA: 32, IMMA: 0, LDSM: 12, LDGSTS: 28, BAR: 4, loop: 277 },
 };
 const compiled = (sm80: object = {}, launch: object = {}) => ({
   'head/head<Tf32>': {
@@ -46,15 +46,16 @@ const budgets = makeBudgets('13.0.88', compiled());
 test('what was compiled is as its budget, or a sentence says what is not', () => {
   expect(budgets.kernels['head/head<Tf32>'].sm_80).toEqual({
     ...{ registers: 126, shared: 40_960, occupancy: 0.25 },
-    ...{ HMMA: 32, LDSM: 12, LDGSTS: 28, BAR: 4 },
+    ...{ HMMA: 32, LDSM: 12, LDGSTS: 28, BAR: 4, loop: 277 },
   });
   expect(problems(compiled(), budgets)).toEqual([]);
-  expect(problems(compiled({ registers: 120, HMMA: 64 }), budgets)).toEqual([]); // better
+  expect(problems(compiled({ registers: 120, HMMA: 64, loop: 270 }), budgets)).toEqual([]); // better
   const sentences: [object, object, string][] = [
     [{ registers: 127 }, {}, 'head/head<Tf32> on sm_80: 127 registers, expected at most 126'],
     [{ spills: 8 }, {}, 'head/head<Tf32> on sm_80: 8 bytes of spills, expected 0'],
     [{ stack: 16 }, {}, 'head/head<Tf32> on sm_80: 16 bytes of stack, expected 0'],
     [{ floatAtomics: 1 }, {}, 'head/head<Tf32> on sm_80: 1 atomic operations on floats, expected 0'],
+    [{ loop: 278 }, {}, 'head/head<Tf32> on sm_80: 278 instructions in the longest inner loop, expected at most 277'],
     [{ LDSM: 11 }, {}, 'head/head<Tf32> on sm_80: 11 instructions LDSM, expected at least 12'],
     [{}, { block: 128 }, 'head/head<Tf32>: block 128, expected 256'],
   ];
@@ -89,4 +90,27 @@ test('names are short', () => {
     'void fles::cuda::(anonymous namespace)::pass<fles::cuda::Tf32, 64, true>(fles::cuda::(anonymous namespace)::A)';
   expect(shortName(name)).toBe('pass<Tf32, 64, true>');
   expect(shortName('fles::cuda::copy_rows(float const*, int const*, int)')).toBe('copy_rows');
+});
+
+test('instructions are counted, and those of the longest loop that has no other in it', () => {
+  const instructions = [
+    'LDS R0, [R1] ;',
+    'HMMA.1688.F32.TF32 R0, R0, R2, R4 ;', // 0x10
+    '@!P0 BRA 0x10 ;',
+    'BAR.SYNC.DEFER_BLOCKING 0x0 ;', // 0x30
+    '@P1 BRA 0x60 ;', // forward
+    'IADD3 R0, R0, 0x1, RZ ;',
+    '@!P2 BRA P3, 0x30 ;',
+    'BRA 0x0 ;',
+    'EXIT ;',
+    'BRA 0x90 ;', // to itself
+  ];
+  const lines = instructions.map(
+    (text, i) => `        /*${(16 * i).toString(16).padStart(4, '0')}*/    ${text}  /* 0x5 */`,
+  );
+  const sass = ['arch = sm_80', '\t\tFunction : head', ...lines, '\t\tFunction : other', lines[0]].join('\n');
+  const found = { sm_80: { head: {}, other: {} } };
+  countInstructions(sass, found);
+  expect(found.sm_80.head).toMatchObject({ HMMA: 1, IMMA: 0, BAR: 1, floatAtomics: 0, loop: 4 });
+  expect(found.sm_80.other).toMatchObject({ HMMA: 0, loop: 0 });
 });

@@ -128,7 +128,7 @@ TEST(Device, EncodesTwoBatchesUnderWay) {
   const TemporaryFolder folder;
   const ModelSource source = random_model(folder);
   Encoder alone(device(), source), encoder(device(), source);
-  const SparseOptions options{.pooling = SparsePooling::kMax};
+  const SparseOptions options;
   const auto start = [&](const Texts& texts) { return encoder.start_sparse(texts.view(), options, kNotCancelled); };
   std::vector<std::function<SparseRows()>> under_way = {start(kBatches[2])};
   for (size_t next = 0; next < 6; ++next) {

@@ -14,6 +14,8 @@ constexpr int kTileSteps = kTileBytes / 64;  // of a panel, in a pair
 // than 16 rows.
 template <bool kTall>
 FLES_INLINE void clear_sums() {
+  // What was stored must be in memory: GCC's intrinsics do not say that they load from there.
+  asm volatile("" ::: "memory");
   _tile_zero(0);
   _tile_zero(1);
   if constexpr (kTall) {

@@ -2,10 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+
+#include "cpu/amx_permission.h"
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -23,17 +21,11 @@ bool has_avxvnni() {
   return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & 1U << 4) != 0;
 }
 
-// Which parts of AMX there are, as bits of EDX in CPUID leaf 7: 0 where the operating system grants none. Linux keeps
-// its registers for a process that asked for them (the kernel's Documentation/arch/x86/xstate.rst).
+// Which parts of AMX there are, as bits of EDX in CPUID leaf 7: 0 where the operating system grants none.
 unsigned amx_bits() {
-#if defined(__linux__)
-  constexpr int kRequestPermission = 0x1023, kTileData = 18;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & 1U << 24) == 0) return 0;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? edx : 0;
-#else
-  return 0;
-#endif
+  return request_amx() ? edx : 0;
 }
 #elif defined(__aarch64__) && defined(__APPLE__)
 bool has(const char* feature) {

@@ -76,7 +76,7 @@ Device::Device(int index) : index_(index), tf32_(tf32_wanted()) {
   // A workspace of our own: cuBLAS allocates none during a step, and its results are the same from run to run.
   workspace_.reset(static_cast<char*>(allocate(kWorkspace)));
   check_blas(blas().set_workspace(handle, workspace_.get(), kWorkspace), "starting cuBLAS");
-  fused_.emplace(handle, workspace_.get(), kWorkspace);
+  fused_ = std::make_unique<FusedProducts>(handle, workspace_.get(), kWorkspace);
   downloads_ = make_stream();
   staging_ = make_pinned(kPieces * kPiece);
   landing_ = make_pinned(2 * kHalf);

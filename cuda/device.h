@@ -4,8 +4,8 @@
 #pragma once
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,7 +78,7 @@ class Device {
   Stream stream_;
   Owned<char*, cudaFree> workspace_;  // of cuBLAS
   Owned<cublas::Handle, destroy_blas> blas_;
-  std::optional<FusedProducts> fused_;
+  std::unique_ptr<FusedProducts> fused_;
   std::recursive_mutex one_op_;
   int depth_ = 0;  // of ops that call others
 

@@ -25,7 +25,8 @@ cublas::Operation operation(bool transposed) { return transposed ? cublas::kTran
 
 template <class T>
 void set(cublas::Matmul matmul, cublas::MatmulAttribute attribute, T value) {
-  check_blas(lt().set_matmul(matmul, attribute, &value, sizeof value), "describing a product");
+  check_blas(lt().set_matmul(matmul, attribute, static_cast<const void*>(&value), sizeof value),
+             "describing a product");
 }
 
 // Of a row-major op(X) (rows, columns), how X lies in memory, column-major.

@@ -64,7 +64,7 @@ int destroy(T* handle, const char* kind) {
 template <class T>
 int set(T& to, const void* value, size_t bytes) {
   if (value == nullptr || bytes != sizeof(T)) return kInvalidValue;
-  std::memcpy(&to, value, bytes);
+  std::memcpy(static_cast<void*>(&to), value, bytes);
   return kSuccess;
 }
 

@@ -94,10 +94,11 @@ FLES_AVX512 void add_bfloat16(int32_t* sums, int bytes, const int32_t* left, con
 }
 
 FLES_AVX512 void add_int8(int32_t* sums, int bytes, const int32_t* left, const Tile& right, int count) {
-  Lanes sum = *reinterpret_cast<const Lanes*>(sums);
+  typedef uint32_t Sums __attribute__((vector_size(kRowBytes)));  // modulo 2^32
+  Sums sum = *reinterpret_cast<const Sums*>(sums);
   for (int k = 0; k < count; ++k) {
     const Lanes a = Lanes{} + left[k], b = *reinterpret_cast<const Lanes*>(right.rows[k]);
-    for (int i = 0; i < 4; ++i) sum += int8(a, i) * int8(b, i);
+    for (int i = 0; i < 4; ++i) sum += reinterpret_cast<Sums>(int8(a, i) * int8(b, i));
   }
   std::memcpy(sums, &sum, bytes);
 }

@@ -1,6 +1,5 @@
 // Products of tiles (Intel Architecture Instruction Set Extensions Programming Reference, "Intel AMX"): one instruction
-// multiplies 16 rows by 16 columns over 64 bytes of K. Included after types.inl in the level
-// that has AMX.
+// multiplies 16 rows by 16 columns over 64 bytes of K. Included after types.inl, in the level that has AMX.
 //
 // A group of a block is two left tiles, of 16 rows each; 16 steps of a panel are two right tiles, of 16 columns each.
 // Four tiles of sums, two by two, take each loaded tile twice.
@@ -143,7 +142,7 @@ static void split_panels(const float* panels, int count, int K, void* scratch) {
   }
 }
 
-// Calls row(i, sums) for the first `rows` rows of a block.
+// Calls row(i, sums) for the first `rows` rows of a block. A panel of SplitFloat32 is one that was split.
 template <class D, class Next, class Row>
 FLES_INLINE void tile_rows_of(int rows, const typename D::Block* block, const typename D::Panel* panel, int K,
                               Next next, Row&& row) {

@@ -2,7 +2,7 @@
 //
 // Matrix products read packed operands. A weight [N, K] is cut into panels of NR rows, an input (T, K) into blocks of
 // MR rows; a step of a type's multiplication takes 1, 2 or 4 neighbouring values of K, and these stand together
-// (types.inl). Both are padded with zeros, K up to a multiple of 4, 8 or 16, in float32 to padded(K). A tile of MR x NR
+// (types.inl). Both are padded with zeros, K up to a multiple of 4 to 64, in float32 to padded(K). A tile of MR x NR
 // sums stays in registers over the whole of K (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
 // multiplication"), so the epilogue sees final values, and a sum is formed in the same order whatever stands beside it
 // in the batch.

@@ -220,8 +220,8 @@ struct Int8 {
   }
 };
 
-// The share of a block in the panel that is wanted next; none for a single block, unless the
-// panel is split beforehand: it never leaves the memory idle.
+// The share of a block in the panel that is wanted next; none for a single block, which never leaves the memory idle
+// but where the panel was split beforehand.
 template <class D>
 FLES_INLINE Ahead ahead_of(const typename D::Panel* next, int K, int block, int blocks) {
   const int64_t step = blocks == 1 && !D::kSplits ? 0 : D::kPanelStep / blocks;

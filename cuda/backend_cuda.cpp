@@ -147,7 +147,8 @@ const Backend* open(int index) {
                             .rows_at_once = kRowsAtOnce,
                             .memory = properties.totalGlobalMem,
                             .queues = true,
-                            .screens = false
+                            .screens = false,
+                            .sixteen_bits = DataType::kBfloat16
 #define FLES_OP(op, Arguments) , .op = op
 #include "ops/ops.def"
 #undef FLES_OP

@@ -1,3 +1,4 @@
+#include "core/error.h"
 #include "operand.h"
 #include "reduce.cuh"
 
@@ -49,7 +50,10 @@ void convert_rows(const Op& op, DataType type, const float* rows, int64_t first,
       auto* scales = reinterpret_cast<float*>(static_cast<char*>(to) + scales_offset(all_rows, K));
       op.launch(convert_int8, grid, block, 0, rows, static_cast<int8_t*>(to) + first * stride, scales + first, count, K,
                 stride);
+      return;
     }
+    case DataType::kInt16:
+      fail("ERR_ARGUMENT_VALUE", "type is \"int16\", expected float32 | bfloat16 | int8 on a device");
   }
 }
 

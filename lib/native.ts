@@ -34,6 +34,8 @@ export interface Native {
 export interface Platform {
   /** Instruction set chosen for the CPU backend; `FLES_CPU` forces another. */
   cpuLevel: string;
+  /** What matrix products asked for in bfloat16 are computed in: that, or whole numbers of 16 bits where these are faster. */
+  cpuSixteenBits: 'bfloat16' | 'int16';
   /** Those that this build has and this processor runs. */
   cpuLevels: string[];
   cpuFeatures: string[];

@@ -36,16 +36,22 @@ struct Backend {
   PackedMatrix* (*create_packed)(void* self, int N, int K, DataType type);
   void (*pack_rows)(void* self, PackedMatrix* matrix, const float* rows, int first, int count);
   void (*release_packed)(void* self, PackedMatrix* matrix);
-  int rows_at_once;  // that pack_rows takes best in one call, the calls being shared out among threads
-  uint64_t memory;   // bytes that a device has of its own; 0 for the host
-  bool queues;       // whether work is queued
-  bool screens;      // whether sparse_head has a use for a screen
+  int rows_at_once;       // that pack_rows takes best in one call, the calls being shared out among threads
+  uint64_t memory;        // bytes that a device has of its own; 0 for the host
+  bool queues;            // whether work is queued
+  bool screens;           // whether sparse_head has a use for a screen
+  DataType sixteen_bits;  // of products that are asked for in bfloat16: that, or int16 where it is faster
 
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator
 #define FLES_OP(name, Arguments) void (*name)(void* self, const Arguments& arguments);
 #include "ops/ops.def"
 #undef FLES_OP
 };
+
+// What products that are asked for in `type` are computed in.
+inline DataType product_type(const Backend& backend, DataType type) {
+  return type == DataType::kBfloat16 ? backend.sixteen_bits : type;
+}
 
 // FNV-1a over the names of the table, the sizes of their argument structs, and that of the table.
 constexpr uint64_t table_fingerprint() {

@@ -104,7 +104,8 @@ const Backend& instance_of(const Kernels& kernels) {
                              .rows_at_once = kRowsAtOnce,
                              .memory = 0,
                              .queues = false,
-                             .screens = true
+                             .screens = true,
+                             .sixteen_bits = sixteen_bits(kernels)
 #define FLES_OP(op, Arguments) , .op = op
 #include "ops/ops.def"
 #undef FLES_OP

@@ -116,6 +116,7 @@ struct GatherRows {
 struct Kernels {
   const char* name;  // as in levels.txt, or "portable"
   int NR;            // columns of a panel
+  bool bfloat16;     // whether there are instructions for products of it
   ProductKernels products[kDataTypes];
   // Of float32 as parts of bfloat16, as exact and faster for many rows; MR is 0 where there are none. Their panels are
   // those of float32 where K is a multiple of 32.

@@ -20,6 +20,7 @@ namespace FLES_LEVEL {
 #endif
 #include "cpu/tile.inl"
 #include "cpu/packing.inl"
+#include "cpu/int16.inl"
 #include "cpu/matrix.inl"
 #include "cpu/rows.inl"
 #include "cpu/roofline.inl"
@@ -50,26 +51,29 @@ namespace FLES_LEVEL {
 #endif
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
-constexpr Kernels kTable = {FLES_TEXT(FLES_LEVEL),
-                            NR,
-                            {FLES_PRODUCTS(Float32, pack_weight_float32<Float32>, pack_block_float32,
-                                           gather_columns<Float32>, pack_columns_float32, pack_panel_float32<Float32>),
-                             FLES_PRODUCTS(Bfloat16, pack_weight_bfloat16, pack_block_bfloat16, nullptr,
-                                           pack_columns_bfloat16, pack_panel_bfloat16),
-                             FLES_PRODUCTS(Int8, pack_weight_int8, pack_block_int8, nullptr, nullptr, nullptr)},
-                            FLES_SPLIT,
-                            attention_head,
-                            attention_scratch,
-                            FLES_BFLOAT16_ATTENTION,
-                            attention_backward_head,
-                            attention_backward_scratch,
-                            add_rows,
-                            layernorm_row,
-                            gather_rows,
-                            dot,
-                            exp_row,
-                            multiply_add_chains,
-                            kChainFlops,
-                            kTrain};
+constexpr Kernels kTable = {
+    FLES_TEXT(FLES_LEVEL),
+    NR,
+    Bfloat16::kStep == 2,
+    {FLES_PRODUCTS(Float32, pack_weight_float32<Float32>, pack_block_float32, gather_columns<Float32>,
+                   pack_columns_float32, pack_panel_float32<Float32>),
+     FLES_PRODUCTS(Bfloat16, pack_weight_bfloat16, pack_block_bfloat16, nullptr, pack_columns_bfloat16,
+                   pack_panel_bfloat16),
+     FLES_PRODUCTS(Int8, pack_weight_int8, pack_block_int8, nullptr, nullptr, nullptr),
+     FLES_PRODUCTS(Int16, pack_weight_int16, pack_block_int16, nullptr, pack_columns_int16, pack_panel_int16)},
+    FLES_SPLIT,
+    attention_head,
+    attention_scratch,
+    FLES_BFLOAT16_ATTENTION,
+    attention_backward_head,
+    attention_backward_scratch,
+    add_rows,
+    layernorm_row,
+    gather_rows,
+    dot,
+    exp_row,
+    multiply_add_chains,
+    kChainFlops,
+    kTrain};
 }  // namespace FLES_LEVEL
 }  // namespace fles::cpu

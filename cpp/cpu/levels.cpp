@@ -57,6 +57,18 @@ const Kernels& kernels_named(const std::string& name) {
   fail("ERR_CPU_LEVEL", "the CPU level is \"%s\", this processor and build have %s", name.c_str(), known.c_str());
 }
 
+DataType sixteen_bits(const Kernels& kernels) {
+  // Without instructions for bfloat16 it is widened to float32, and of whole numbers of 16 bits x86 has always
+  // multiplied two at once. Intel's instruction for vectors of bfloat16 takes four times as long as that for those (an
+  // Emerald Rapids: 43 and 184 thousand million products a second, 88 in float32); AMD's are as fast, and tiles faster.
+#if defined(__x86_64__)
+  if (&kernels == amx_kernels()) return DataType::kBfloat16;
+  return kernels.bfloat16 && __builtin_cpu_is("intel") == 0 ? DataType::kBfloat16 : DataType::kInt16;
+#else
+  return DataType::kBfloat16;
+#endif
+}
+
 const Kernels& chosen_kernels() {
   const char* forced = std::getenv("FLES_CPU");
   if (forced != nullptr && *forced != '\0') return kernels_named(forced);

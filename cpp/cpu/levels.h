@@ -24,6 +24,9 @@ std::vector<const Kernels*> usable_kernels();
 // The best usable level, or the one that FLES_CPU names. ERR_CPU_LEVEL when that one is unknown or cannot run here.
 const Kernels& chosen_kernels();
 
+// What products that are asked for in bfloat16 are computed in at a level: the faster of the two types of 16 bits.
+DataType sixteen_bits(const Kernels& kernels);
+
 // A usable level by name; ERR_CPU_LEVEL.
 const Kernels& kernels_named(const std::string& name);
 

@@ -168,9 +168,10 @@ FLES_INLINE float largest_of(const float* in, int K) {
 }
 
 // The nearest whole number of each lane, |x| < 2^22.
-FLES_INLINE vi nearest(vf x, vf scale) {
+template <class Integers, class Floats>
+FLES_INLINE Integers nearest_as(Floats x, Floats scale) {
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer that its low bits hold
-  vf scaled = x * scale;
+  Floats scaled = x * scale;
   // The product is rounded by itself: fused with the sum, it could round to another integer than on other levels.
 #if FLES_VECTOR_BYTES == 64 && !defined(__AVX512F__)
   asm("" : "+m"(scaled));  // only in the tests: no register is so wide
@@ -179,8 +180,9 @@ FLES_INLINE vi nearest(vf x, vf scale) {
 #elif defined(__aarch64__)
   asm("" : "+w"(scaled));
 #endif
-  return reinterpret_cast<vi>(scaled + magic) - 0x4B400000;
+  return reinterpret_cast<Integers>(scaled + magic) - 0x4B400000;
 }
+FLES_INLINE vi nearest(vf x, vf scale) { return nearest_as<vi>(x, scale); }
 
 static void pack_block_int8(const float* in, int rows, int64_t ld, int K, void* block) {
   constexpr int kUnused = 32 - 8 * static_cast<int>(sizeof(stored_int8));  // bits of a lane

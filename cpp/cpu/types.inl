@@ -1,6 +1,6 @@
-// The three arithmetics of matrix products: how each stores a block and a panel, and what one step of its inner loop
-// does. Included after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector extensions
-// cannot say.
+// The arithmetics of matrix products, but for int16.inl: how each stores a block and a panel, and what one step of its
+// inner loop does. Included after simd.inl. Intrinsics stand here alone, for the dot-product instructions that vector
+// extensions cannot say.
 //
 // A block is [padded(K) / kGroup][kMR][kGroup]: a row's values lie in groups of 16 bytes, or 64 where tiles are
 // multiplied, and a step takes 4 of these (1, 2 or 4 values). A panel is [padded(K) / values of a step][NR][values of a
@@ -131,6 +131,19 @@ struct Bfloat16 {
   }
 };
 
+// a b summed over the two whole numbers of 16 bits of each lane.
+FLES_INLINE vi multiply_pairs(vi a, vi b) {
+#if FLES_VECTOR_BYTES == 64 && defined(__AVX512BW__)
+  return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif FLES_VECTOR_BYTES == 32 && defined(__AVX2__)
+  return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif FLES_VECTOR_BYTES == 16 && defined(__SSE2__)
+  return (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+  return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
 // sums += a b over the whole numbers of a lane: four of 8 bits where there is an instruction for that, else two that
 // were widened to 16 bits. kWeightOffset is added to weights that the instruction takes as unsigned, and is taken back
 // by the sum of the input's row.
@@ -161,17 +174,7 @@ constexpr int kStep = 2;
 typedef int16_t stored_int8;
 typedef half_shorts stored_int8s;
 constexpr int kWeightOffset = 0;
-FLES_INLINE vi dot_int8(vi sums, vi a, vi b) {
-#if FLES_VECTOR_BYTES == 64 && defined(__AVX512BW__)
-  return sums + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-#elif FLES_VECTOR_BYTES == 32 && defined(__AVX2__)
-  return sums + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#elif FLES_VECTOR_BYTES == 16 && defined(__SSE2__)
-  return sums + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#else
-  return sums + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
-#endif
-}
+FLES_INLINE vi dot_int8(vi sums, vi a, vi b) { return sums + multiply_pairs(a, b); }
 #endif
 
 // The weights of one step, a lane a column.

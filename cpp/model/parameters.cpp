@@ -11,7 +11,7 @@ namespace {
 class Loader {
  public:
   Loader(const Backend& backend, const ModelSource& source)
-      : backend_(backend), type_(source.type), tensors_(source.files, source.tensors) {}
+      : backend_(backend), type_(product_type(backend, source.type)), tensors_(source.files, source.tensors) {}
 
   bool has(const std::string& name) const { return tensors_.has(name); }
 

@@ -72,7 +72,7 @@ class Door {
   }
   void weight(const char* name, const PackedMatrix*& matrix, int N, int K) {
     const auto type =
-        absent("dtype") ? DataType::kFloat32 : choice_at<DataType>(object_, "dtype", {"float32", "bfloat16", "int8"});
+        absent("dtype") ? DataType::kFloat32 : choice_at<DataType>(object_, "dtype", {"float32", "bfloat16", "int8", "int16"});
     pack(name, matrix, N, K, type);
   }
   void optional_weight(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {

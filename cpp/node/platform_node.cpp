@@ -32,6 +32,7 @@ Napi::Value platform(const Napi::CallbackInfo& info) {
     }
     Napi::Object out = Napi::Object::New(env);
     out["cpuLevel"] = std::string(cpu::chosen_kernels().name);
+    out["cpuSixteenBits"] = cpu::sixteen_bits(cpu::chosen_kernels()) == DataType::kBfloat16 ? "bfloat16" : "int16";
     out["cpuLevels"] = strings(levels);
     out["cpuFeatures"] = strings(cpu::feature_names());
     out["threads"] = thread_count();

@@ -5,7 +5,7 @@
 //   d_in     (T, K)   assigned: d_out W, or null
 //   d_weight (N, K)   accumulated: += d_out^T in, or null
 //   d_bias   (N)      accumulated: += sum over rows of d_out, or null
-//   type              of the two products: float32 or bfloat16
+//   type              of the two products: float32, bfloat16 or int16
 // Sums over T are formed in one fixed order, whatever the number of threads.
 #pragma once
 #include <cstdint>
@@ -24,7 +24,7 @@ struct LinearBackward {
 template <class Visitor>
 void fields(Visitor& v, LinearBackward& a) {
   v.size("T", a.T), v.size("N", a.N), v.size("K", a.K);
-  v.choice("dtype", a.type, {"float32", "bfloat16"});
+  v.choice("dtype", a.type, {"float32", "bfloat16", "int8", "int16"});
   v.input("d_out", a.d_out, int64_t{a.T} * a.N);
   v.optional("in", a.in, int64_t{a.T} * a.K);
   v.optional("weight", a.weight, int64_t{a.N} * a.K);

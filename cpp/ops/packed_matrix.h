@@ -9,9 +9,13 @@ namespace fles {
 //   bfloat16  both operands rounded to bfloat16, products and sums in float32
 //   int8      weights as whole numbers of -127..127 times one scale a row (output channel), inputs likewise with one
 //             scale a row (token), found when the row is read; the sums are exact. |x| max / 127 is the scale.
-enum class DataType : int32_t { kFloat32, kBfloat16, kInt8 };
-constexpr int kDataTypes = 3;
-constexpr int bytes_of(DataType type) { return type == DataType::kFloat32 ? 4 : type == DataType::kBfloat16 ? 2 : 1; }
+//   int16     weights and inputs as whole numbers times one scale a row, found likewise; the sums are exact. The scale
+//   is
+//             the row's L2 norm, rounded up to five bits, / 32767. Stands for bfloat16 on processors that are faster in
+//             whole numbers (Backend::sixteen_bits), and no device has it.
+enum class DataType : int32_t { kFloat32, kBfloat16, kInt8, kInt16 };
+constexpr int kDataTypes = 4, kDeviceTypes = 3;  // of these, the first ones are those of devices
+constexpr int bytes_of(DataType type) { return type == DataType::kFloat32 ? 4 : type == DataType::kInt8 ? 1 : 2; }
 
 // What else than the operands may decide how a product is rounded: nothing, so that a row (a token, a text) has the
 // same bits whatever stands beside it in the batch; or how many rows there are, so that it is computed in the fastest

@@ -120,9 +120,12 @@ class TrainableModel::Layout {
   std::vector<Place> places_;
 };
 
-TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source, DataType product_type,
-                               Initialize initialize, int seed)
-    : backend_(backend), config_(source.config), product_type_(product_type), has_head_(source.with_head) {
+TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source, DataType asked, Initialize initialize,
+                               int seed)
+    : backend_(backend),
+      config_(source.config),
+      product_type_(fles::product_type(backend, asked)),
+      has_head_(source.with_head) {
   const ModelConfig& c = config_;
   check_config(c);
   const TensorFiles files(source.files, source.tensors);
@@ -154,8 +157,8 @@ TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source
   if (has_head_) {
     if (tied) decoder.weight = word;
     decoder.N = static_cast<int>(V), decoder.K = static_cast<int>(C);
-    decoder.slot = slot(decoder.N, decoder.K, product_type);
-    if (product_type == DataType::kFloat32 && backend.screens) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
+    decoder.slot = slot(decoder.N, decoder.K, product_type_);
+    if (product_type_ == DataType::kFloat32 && backend.screens) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
   }
 
   for (size_t i = 0; i < tensors_.size(); ++i) {

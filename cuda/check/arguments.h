@@ -89,7 +89,7 @@ class Arguments {
     if (takes_maximum_ || std::string(name) != "argmax") output(name, pointer, count);
   }
   void weight(const char*, const PackedMatrix*& matrix, int N, int K) {
-    const auto type = static_cast<DataType>(shape_.variant % kDataTypes);
+    const auto type = static_cast<DataType>(shape_.variant % kDeviceTypes);
     std::vector<float> rows(static_cast<size_t>(N) * K);
     for (float& x : rows) x = uniform_(random_);
     packed_.push_back(backend_.create_packed(backend_.self, N, K, type));

@@ -160,7 +160,7 @@ Shape timed_shape(bool tiny) {
 // What rounding explains, in parts of the largest value of an output.
 double allowed_error(int variant, bool tf32) {
   constexpr double kFloat32 = 1e-5, kTf32 = 4e-3, kBfloat16 = 3e-2;
-  const double rounded = static_cast<DataType>(variant % kDataTypes) == DataType::kBfloat16 ? kBfloat16 : kFloat32;
+  const double rounded = static_cast<DataType>(variant % kDeviceTypes) == DataType::kBfloat16 ? kBfloat16 : kFloat32;
   return std::max(rounded, tf32 ? kTf32 : 0.0);
 }
 

@@ -81,6 +81,7 @@ function describe({ version, node, system, processor, native, model }: Info): st
     rows.push(
       ['CPU features', native.cpuFeatures.join(', ') || 'none that matter'],
       ['CPU kernels', `${native.cpuLevel} (of ${native.cpuLevels.join(', ')})`],
+      ['dtype bfloat16', `products of ${native.cpuSixteenBits}`],
       ['threads', String(native.threads)],
     );
     for (const { name, available, reason, description } of native.backends) {

@@ -8,6 +8,8 @@ import { temporaryFolder } from './temporary';
 const data = locate('FLES_DATA', 'nfcorpus');
 const models = locate('FLES_MODELS', 'splade-tiny');
 
+let termsInFloat32 = 0;
+
 test.skipIf(!data.found || !models.found)(
   `one command compares BM25 and a sparse encoder on NFCorpus with the figures that are known${data.reason || models.reason}`,
   { timeout: 900_000 },
@@ -21,6 +23,7 @@ test.skipIf(!data.found || !models.found)(
     expect(code).toBe(0);
     const { rows } = JSON.parse(await readFile(join(output, 'report.json'), 'utf8'));
     const [flat, multifield, whole, cut] = rows;
+    termsInFloat32 = whole.nnz.documents;
 
     // Anserini's published figures, to the four decimals they have.
     expect([flat, multifield].map(({ metrics }) => metrics.ndcg_cut_10.toFixed(4))).toEqual(['0.3218', '0.3254']);
@@ -52,6 +55,7 @@ test.skipIf(!data.found || !models.found).each([['bfloat16'], ['int8']])(
     const { rows } = JSON.parse(await readFile(join(output, 'report.json'), 'utf8'));
     expect(rows[0].metrics.ndcg_cut_10).toBeGreaterThan(0.3056 - 0.002);
     // It was computed in another way: the vectors are not those of float32.
-    expect(rows[0].nnz.documents).not.toBeCloseTo(251.7, 1);
+    expect(termsInFloat32).toBeGreaterThan(0);
+    expect(rows[0].nnz.documents).not.toBe(termsInFloat32);
   },
 );

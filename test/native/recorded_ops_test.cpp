@@ -147,7 +147,7 @@ class Arguments {
   }
   void weight(const char* name, const PackedMatrix*& matrix, int N, int K) {
     DataType type = DataType::kFloat32;
-    if (run_.arguments.contains("dtype")) choice("dtype", type, {"float32", "bfloat16", "int8"});
+    if (run_.arguments.contains("dtype")) choice("dtype", type, {"float32", "bfloat16", "int8", "int16"});
     pack(name, matrix, N, K, type);
   }
   void optional_weight(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {

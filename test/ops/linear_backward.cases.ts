@@ -1,4 +1,4 @@
-import { bfloat16 } from '../support/data-types';
+import { asMultiplied, type DataType } from '../support/data-types';
 import { type OpCase, type Round, randomFloats } from '../support/native-ops';
 
 export interface LinearBackwardArguments {
@@ -56,23 +56,39 @@ function product(
   });
 }
 
+/** Rows of the inner dimension that the CPU multiplies at once in d_weight; int16 has scales for each such part. */
+const atOnce = 1024;
+
+/** The transpose of a matrix of rows of `columns` values, as products of this type multiply its rows. */
+function transposed(dtype: DataType, values: Float32Array, columns: number): number[] {
+  const rows = columns === 0 ? 0 : values.length / columns;
+  return Array.from({ length: columns }, (_, c) => {
+    const column = Array.from({ length: rows }, (_, r) => values[r * columns + c]!);
+    return Array.from({ length: Math.ceil(rows / atOnce) }, (_, part) => {
+      const some = column.slice(part * atOnce, (part + 1) * atOnce);
+      return Array.from(asMultiplied(dtype, some, some.length));
+    }).flat();
+  }).flat();
+}
+
 /** `before` is what the accumulated gradients held. */
-export function reference(a: LinearBackwardArguments, dtype: 'float32' | 'bfloat16', before: number, round: Round) {
+export function reference(a: LinearBackwardArguments, dtype: DataType, before: number, round: Round) {
   const { T, N, K } = a;
-  const factor = dtype === 'bfloat16' ? bfloat16 : (x: number) => x;
-  const dOut = (t: number, n: number) => factor(a.d_out[t * N + n]!);
+  const dOut = asMultiplied(dtype, a.d_out, N);
+  const [dOutColumns, inColumns] = [transposed(dtype, a.d_out, N), transposed(dtype, a.in, K)];
+  const weightColumns = transposed(dtype, a.weight, K);
   return {
     d_in: product(
       [T, N, K],
-      dOut,
-      (n, k) => factor(a.weight[n * K + k]!),
+      (t, n) => dOut[t * N + n]!,
+      (n, k) => weightColumns[k * N + n]!,
       () => 0,
       round,
     ),
     d_weight: product(
       [N, T, K],
-      (n, t) => dOut(t, n),
-      (t, k) => factor(a.in[t * K + k]!),
+      (n, t) => dOutColumns[n * T + t]!,
+      (t, k) => inColumns[k * T + t]!,
       () => before,
       round,
     ),

@@ -34,6 +34,7 @@ class Door {
   void choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
     value = choice_at<Enum>(object_, name, names);
   }
+  void product_type(const char* name, DataType& type) { type = choice_at<DataType>(object_, name, kDataTypeNames); }
   template <class Enum>
   void optional_choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
     if (!absent(name)) choice(name, value, names);
@@ -71,8 +72,7 @@ class Door {
     if (!absent(name)) output(name, pointer, count);
   }
   void weight(const char* name, const PackedMatrix*& matrix, int N, int K) {
-    const auto type =
-        absent("dtype") ? DataType::kFloat32 : choice_at<DataType>(object_, "dtype", {"float32", "bfloat16", "int8", "int16"});
+    const auto type = absent("dtype") ? DataType::kFloat32 : choice_at<DataType>(object_, "dtype", kDataTypeNames);
     pack(name, matrix, N, K, type);
   }
   void optional_weight(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {

@@ -4,6 +4,7 @@
 //   v.size("T", a.T)                a dimension, >= 0
 //   v.number("eps", a.eps)          a scalar
 //   v.choice("mode", a.mode, {"max", "sum"})   an enumeration, by name
+//   v.product_type("dtype", a.type)  a DataType of products of what is not packed: every one but int8
 //   v.input("in", a.in, count)      `count` values that the op reads
 //   v.host("offsets", a.offsets, count)   the same in host memory, whatever the backend
 //   v.optional("bias", a.bias, count)  the same, or null

@@ -24,7 +24,7 @@ struct LinearBackward {
 template <class Visitor>
 void fields(Visitor& v, LinearBackward& a) {
   v.size("T", a.T), v.size("N", a.N), v.size("K", a.K);
-  v.choice("dtype", a.type, {"float32", "bfloat16", "int8", "int16"});
+  v.product_type("dtype", a.type);
   v.input("d_out", a.d_out, int64_t{a.T} * a.N);
   v.optional("in", a.in, int64_t{a.T} * a.K);
   v.optional("weight", a.weight, int64_t{a.N} * a.K);

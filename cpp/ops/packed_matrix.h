@@ -2,6 +2,7 @@
 // by Backend::pack_rows, never changed afterwards.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 
 namespace fles {
 
@@ -14,6 +15,7 @@ namespace fles {
 //             the row's L2 norm, rounded up to five bits, / 32767. Stands for bfloat16 on processors that are faster in
 //             whole numbers (Backend::sixteen_bits), and no device has it.
 enum class DataType : int32_t { kFloat32, kBfloat16, kInt8, kInt16 };
+inline constexpr std::initializer_list<const char*> kDataTypeNames = {"float32", "bfloat16", "int8", "int16"};
 constexpr int kDataTypes = 4, kDeviceTypes = 3;  // of these, the first ones are those of devices
 constexpr int bytes_of(DataType type) { return type == DataType::kFloat32 ? 4 : type == DataType::kInt8 ? 1 : 2; }
 

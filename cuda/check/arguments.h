@@ -55,6 +55,7 @@ class Arguments {
     value = static_cast<Enum>(shape_.variant % static_cast<int>(names.size()));
     if (std::string(name) == "pooling") takes_maximum_ = shape_.variant % static_cast<int>(names.size()) == 0;
   }
+  void product_type(const char*, DataType& type) { type = static_cast<DataType>(shape_.variant % 2); }
   template <class Enum>
   void optional_choice(const char*, Enum&, std::initializer_list<const char*>) {}
   template <class T>

@@ -59,6 +59,10 @@ class Arguments {
     value = static_cast<Enum>(chosen);
     if (std::string(name) == "pooling") with_argmax_ = chosen == 0;
   }
+  void product_type(const char*, DataType& type) {
+    constexpr DataType kTypes[] = {DataType::kFloat32, DataType::kBfloat16, DataType::kInt16};
+    type = kTypes[variant_ % 3];
+  }
   template <class Enum>
   void optional_choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
     choice(name, value, names);

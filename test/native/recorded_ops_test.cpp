@@ -106,6 +106,7 @@ class Arguments {
     ASSERT_NE(known, names.end()) << name;
     value = static_cast<Enum>(known - names.begin());
   }
+  void product_type(const char* name, DataType& type) { choice(name, type, kDataTypeNames); }
   template <class Enum>
   void optional_choice(const char* name, Enum& value, std::initializer_list<const char*> names) {
     if (run_.arguments.contains(name)) choice(name, value, names);
@@ -147,7 +148,7 @@ class Arguments {
   }
   void weight(const char* name, const PackedMatrix*& matrix, int N, int K) {
     DataType type = DataType::kFloat32;
-    if (run_.arguments.contains("dtype")) choice("dtype", type, {"float32", "bfloat16", "int8", "int16"});
+    if (run_.arguments.contains("dtype")) choice("dtype", type, kDataTypeNames);
     pack(name, matrix, N, K, type);
   }
   void optional_weight(const char* name, const PackedMatrix*& matrix, int N, int K, DataType type) {

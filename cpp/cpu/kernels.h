@@ -148,13 +148,16 @@ inline int panels_at_once(const ProductKernels& products, int K) {
   return count > kMost ? kMost : count < 1 ? 1 : static_cast<int>(count);
 }
 
-// Rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks, which are near when those
-// come, or as many as make it worth to have brought panels into another form.
-inline int rows_at_once(const ProductKernels& products, int K) {
+// How many of these rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks at most, which
+// are near when those come, or as many as make it worth to have brought panels into another form; the rows in equal
+// parts, since few of them would wait for every panel.
+inline int rows_at_once(const ProductKernels& products, int K, int rows) {
   constexpr int kBytes = 1 << 20, kRows = 512;
-  if (products.scratch_bytes(K) > 0) return kRows / products.MR * products.MR;
-  const int64_t blocks = kBytes / (products.block_bytes(K) + 1);
-  return products.MR * (blocks < 1 ? 1 : static_cast<int>(blocks));
+  const int64_t fit = products.scratch_bytes(K) > 0 ? kRows / products.MR : kBytes / (products.block_bytes(K) + 1);
+  const int most = fit < 1 ? 1 : static_cast<int>(fit);
+  const int blocks = (rows + products.MR - 1) / products.MR;
+  const int parts = (blocks + most - 1) / most;
+  return products.MR * (parts <= 1 ? most : (blocks + parts - 1) / parts);
 }
 
 }  // namespace fles::cpu

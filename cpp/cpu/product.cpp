@@ -5,7 +5,7 @@ namespace fles::cpu {
 void multiply(State& state, const Product& p) {
   const Kernels& kernels = *state.kernels;
   const ProductKernels& products = p.products;
-  const int group = rows_at_once(products, p.inner);  // rows handed out together
+  const int group = rows_at_once(products, p.inner, p.rows);  // rows handed out together
   const int groups = (p.rows + group - 1) / group;
   const int width = panels_at_once(products, p.inner) * kernels.NR;  // columns handed out together
   const int widths = (p.columns + width - 1) / width;

@@ -37,6 +37,7 @@ struct State {
   std::recursive_mutex one_op;  // an op may be made of others
   Scratch input, other;
   Scratch panels;  // of the threads' panels_at_once
+  Scratch groups;  // of a product's rows
   Scratch outer;   // of an op that calls others
 
   const ProductKernels& products(DataType type) const { return kernels->products[static_cast<int>(type)]; }

@@ -148,15 +148,17 @@ inline int panels_at_once(const ProductKernels& products, int K) {
   return count > kMost ? kMost : count < 1 ? 1 : static_cast<int>(count);
 }
 
-// How many of these rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks at most, which
-// are near when those come, or as many as make it worth to have brought panels into another form; the rows in equal
-// parts, since few of them would wait for every panel.
-inline int rows_at_once(const ProductKernels& products, int K, int rows) {
-  constexpr int kBytes = 1 << 20, kRows = 512;
+// How many of these rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks at most,
+// which are near when those come, or as many as make it worth to have brought panels into another form. Equal parts of
+// the rows, since few of them would wait for every panel; as many for each thread, where there are blocks enough for
+// all.
+inline int rows_at_once(const ProductKernels& products, int K, int rows, int threads = 1) {
+  constexpr int kBytes = 1 << 20, kRows = 512, kBlocks = 8;
   const int64_t fit = products.scratch_bytes(K) > 0 ? kRows / products.MR : kBytes / (products.block_bytes(K) + 1);
   const int most = fit < 1 ? 1 : static_cast<int>(fit);
   const int blocks = (rows + products.MR - 1) / products.MR;
-  const int parts = (blocks + most - 1) / most;
+  int parts = (blocks + most - 1) / most;
+  if (blocks >= threads * kBlocks) parts = (parts + threads - 1) / threads * threads;
   return products.MR * (parts <= 1 ? most : (blocks + parts - 1) / parts);
 }
 

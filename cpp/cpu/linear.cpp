@@ -8,7 +8,8 @@ void linear(void* self, const LinearForward& a) {
   const ProductKernels& products = state.products(*a.weight, a.T, a.numerics);
   multiply(state, {
                       .products = products,
-                      .blocks = pack_input(state, products, a.in, a.T, a.K),
+                      .in = a.in,
+                      .transposed = false,
                       .panels = static_cast<const uint8_t*>(a.weight->data),
                       .rows = a.T,
                       .columns = a.N,

@@ -23,20 +23,6 @@ const uint8_t* pack_panels(State& state, const ProductKernels& products, const f
   return packed;
 }
 
-// The transpose of a matrix (rows, columns) as blocks, all threads.
-const uint8_t* pack_transpose(State& state, const ProductKernels& products, const float* in, int rows, int columns) {
-  const int MR = products.MR;
-  const int blocks = (columns + MR - 1) / MR;
-  const int64_t block = products.block_bytes(rows);
-  uint8_t* packed = state.input.bytes(static_cast<size_t>(block) * blocks);
-  state.pool->parallel_for(blocks, [&](int64_t b, int) {
-    const int64_t first = b * MR;
-    const int count = static_cast<int>(columns - first < MR ? columns - first : MR);
-    products.pack_columns(in + first, rows, columns, count, packed + b * block);
-  });
-  return packed;
-}
-
 void add_column_sums(State& state, const LinearBackward& a) {
   constexpr int kColumns = 64;
   state.pool->parallel_for((a.N + kColumns - 1) / kColumns, [&](int64_t group, int) {
@@ -57,7 +43,8 @@ void linear_backward(void* self, const LinearBackward& a) {
   const ProductKernels& products = state.products(a.type, a.T, Numerics::kFast);
   if (a.d_in != nullptr) {
     multiply(state, {.products = products,
-                     .blocks = pack_input(state, products, a.d_out, a.T, a.N),
+                     .in = a.d_out,
+                     .transposed = false,
                      .panels = pack_panels(state, products, a.weight, a.N, a.K),
                      .rows = a.T,
                      .columns = a.K,
@@ -71,7 +58,8 @@ void linear_backward(void* self, const LinearBackward& a) {
     for (int first = 0; first < a.T; first += kTokens) {
       const int rows = std::min(kTokens, a.T - first);
       multiply(state, {.products = products,
-                       .blocks = pack_transpose(state, products, a.d_out + int64_t{first} * a.N, rows, a.N),
+                       .in = a.d_out + int64_t{first} * a.N,
+                       .transposed = true,
                        .panels = pack_panels(state, products, a.in + int64_t{first} * a.K, rows, a.K),
                        .rows = a.N,
                        .columns = a.K,

@@ -1,36 +1,81 @@
 #include "cpu/product.h"
 
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <thread>
+
 namespace fles::cpu {
+namespace {
+
+// Rows that are multiplied by some panels before the next ones come. The thread that packs them has them in its cache,
+// so each thread begins with rows of its own, and helps others when it is done with those.
+struct alignas(64) Group {
+  std::atomic<int> next_block{0}, packed{0}, next_width{0};
+};
+
+void pack(const Product& p, int block, uint8_t* to) {
+  const int MR = p.products.MR;
+  const int first = block * MR, rows = std::min(MR, p.rows - first);
+  if (p.transposed) {
+    p.products.pack_columns(p.in + first, p.inner, p.rows, rows, to);
+  } else {
+    p.products.pack_block(p.in + int64_t{first} * p.inner, rows, p.inner, p.inner, to);
+  }
+}
+
+}  // namespace
 
 void multiply(State& state, const Product& p) {
   const Kernels& kernels = *state.kernels;
   const ProductKernels& products = p.products;
-  const int group = rows_at_once(products, p.inner, p.rows);  // rows handed out together
-  const int groups = (p.rows + group - 1) / group;
+  const int MR = products.MR;
+  const int rows_of_group = rows_at_once(products, p.inner, p.rows, state.pool->size());
+  const int group_blocks = rows_of_group / MR;
+  const int blocks = (p.rows + MR - 1) / MR;
+  const int count = (p.rows + rows_of_group - 1) / rows_of_group;
   const int width = panels_at_once(products, p.inner) * kernels.NR;  // columns handed out together
   const int widths = (p.columns + width - 1) / width;
   const int64_t block = products.block_bytes(p.inner);
   const int64_t panel = products.panel_bytes(p.inner);
   const size_t scratch = State::panel_scratch(products, p.inner);
-  uint8_t* memory = state.panels.bytes(scratch * state.pool->size());
-  state.pool->parallel_for(int64_t{groups} * widths, [&](int64_t work, int thread) {
-    const int64_t first = work / widths * group;
-    const int64_t column = work % widths * width;
-    const int64_t place = first * p.columns + column;
-    products.linear_panels({
-        .blocks = p.blocks + first / products.MR * block,
-        .panels = p.panels + column / kernels.NR * panel,
-        .rows = static_cast<int>(p.rows - first < group ? p.rows - first : group),
-        .columns = static_cast<int>(p.columns - column < width ? p.columns - column : width),
-        .K = p.inner,
-        .next = width * state.pool->size(),
-        .bias = p.bias == nullptr ? nullptr : p.bias + column,
-        .residual = p.residual == nullptr ? nullptr : p.residual + place,
-        .out = p.out + place,
-        .ld = p.columns,
-        .activation = static_cast<int>(p.activation),
-        .scratch = memory + scratch * thread,
-    });
+  const int threads = state.pool->size();
+  uint8_t* memory = state.panels.bytes(scratch * threads);
+  uint8_t* packed = state.input.bytes(static_cast<size_t>(block) * blocks);
+  auto* groups = reinterpret_cast<Group*>(state.groups.bytes(sizeof(Group) * count));
+  for (int g = 0; g < count; ++g) new (groups + g) Group;
+
+  const auto multiply_group = [&](int g, int thread) {
+    Group& group = groups[g];
+    const int first_block = g * group_blocks, own_blocks = std::min(group_blocks, blocks - first_block);
+    for (int b = 0; (b = group.next_block.fetch_add(1)) < own_blocks; group.packed.fetch_add(1)) {
+      pack(p, first_block + b, packed + (first_block + b) * block);
+    }
+    if (group.next_width.load() >= widths) return;
+    while (group.packed.load() < own_blocks) std::this_thread::yield();
+    const int first = g * rows_of_group;
+    for (int w = 0; (w = group.next_width.fetch_add(1)) < widths;) {
+      const int column = w * width;
+      const int64_t place = int64_t{first} * p.columns + column;
+      products.linear_panels({
+          .blocks = packed + first_block * block,
+          .panels = p.panels + column / kernels.NR * panel,
+          .rows = std::min(rows_of_group, p.rows - first),
+          .columns = std::min(width, p.columns - column),
+          .K = p.inner,
+          .next = width * (count < threads ? threads : 1),
+          .bias = p.bias == nullptr ? nullptr : p.bias + column,
+          .residual = p.residual == nullptr ? nullptr : p.residual + place,
+          .out = p.out + place,
+          .ld = p.columns,
+          .activation = static_cast<int>(p.activation),
+          .scratch = memory + scratch * thread,
+      });
+    }
+  };
+  state.pool->parallel_for(std::min(threads, count * widths), [&](int64_t starter, int thread) {
+    const int start = static_cast<int>(starter * count / threads);
+    for (int i = 0; i < count; ++i) multiply_group((start + i) % count, thread);
   });
 }
 

@@ -1,4 +1,4 @@
-// A matrix product of packed operands, spread over the pool.
+// A matrix product with packed weights, spread over the pool.
 #pragma once
 #include "cpu/backend_cpu.h"
 
@@ -6,7 +6,8 @@ namespace fles::cpu {
 
 struct Product {
   const ProductKernels& products;
-  const uint8_t* blocks;  // (rows, inner) packed by pack_block or pack_columns
+  const float* in;        // (rows, inner), or its transpose (inner, rows), packed on the way
+  bool transposed;        // which of the two
   const uint8_t* panels;  // [columns, inner] packed by pack_weight or pack_panel
   int rows, columns, inner;
   const float* bias;      // (columns) or null

@@ -126,7 +126,8 @@ void through_logits(void* self, State& state, const SparseHeadBackward& a) {
       products.pack_weight(weight + int64_t{row} * a.C, rows, row, a.C, packed);
     });
     multiply(state, {.products = products,
-                     .blocks = pack_input(state, products, a.in, a.T, a.C),
+                     .in = a.in,
+                     .transposed = false,
                      .panels = reinterpret_cast<const uint8_t*>(packed),
                      .rows = a.T,
                      .columns = terms,

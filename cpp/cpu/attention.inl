@@ -47,25 +47,38 @@ static void pack_panels(const float* in, int S, int64_t ld, int D, float* panels
 // Rows whose groups fill a vector, and are stored to a block together.
 constexpr int kRows = W / kGroup;
 
+// Two groups of one vector, then two of another, each by its number. The compilers do not see a shuffle in a vector
+// that is put together from single values.
+#if FLES_VECTOR_BYTES == 64
+#define FLES_LANES(g) 4 * (g), 4 * (g) + 1, 4 * (g) + 2, 4 * (g) + 3
+#if defined(__clang__)
+#define FLES_GROUPS(a, b, i, j, k, l) \
+  __builtin_shufflevector(a, b, FLES_LANES(i), FLES_LANES(j), FLES_LANES(4 + (k)), FLES_LANES(4 + (l)))
+#else
+#define FLES_GROUPS(a, b, i, j, k, l) \
+  __builtin_shuffle(a, b, vi{FLES_LANES(i), FLES_LANES(j), FLES_LANES(4 + (k)), FLES_LANES(4 + (l))})
+#endif
+#endif
+
 // Transposes groups: x[g] becomes group g of every row.
 FLES_INLINE void transpose_groups([[maybe_unused]] vf (&x)[kRows]) {
-#define FLES_GROUP(v, g) v[4 * (g)], v[4 * (g) + 1], v[4 * (g) + 2], v[4 * (g) + 3]
 #if FLES_VECTOR_BYTES == 32
   const vf a = x[0], b = x[1];
-  x[0] = vf{FLES_GROUP(a, 0), FLES_GROUP(b, 0)};
-  x[1] = vf{FLES_GROUP(a, 1), FLES_GROUP(b, 1)};
-#elif FLES_VECTOR_BYTES == 64
-  const vf a = x[0], b = x[1], c = x[2], d = x[3];
-  const vf ab = vf{FLES_GROUP(a, 0), FLES_GROUP(a, 1), FLES_GROUP(b, 0), FLES_GROUP(b, 1)};
-  const vf cd = vf{FLES_GROUP(c, 0), FLES_GROUP(c, 1), FLES_GROUP(d, 0), FLES_GROUP(d, 1)};
-  const vf ef = vf{FLES_GROUP(a, 2), FLES_GROUP(a, 3), FLES_GROUP(b, 2), FLES_GROUP(b, 3)};
-  const vf gh = vf{FLES_GROUP(c, 2), FLES_GROUP(c, 3), FLES_GROUP(d, 2), FLES_GROUP(d, 3)};
-  x[0] = vf{FLES_GROUP(ab, 0), FLES_GROUP(ab, 2), FLES_GROUP(cd, 0), FLES_GROUP(cd, 2)};
-  x[1] = vf{FLES_GROUP(ab, 1), FLES_GROUP(ab, 3), FLES_GROUP(cd, 1), FLES_GROUP(cd, 3)};
-  x[2] = vf{FLES_GROUP(ef, 0), FLES_GROUP(ef, 2), FLES_GROUP(gh, 0), FLES_GROUP(gh, 2)};
-  x[3] = vf{FLES_GROUP(ef, 1), FLES_GROUP(ef, 3), FLES_GROUP(gh, 1), FLES_GROUP(gh, 3)};
+#if defined(__clang__)
+  x[0] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+  x[1] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+#else
+  x[0] = __builtin_shuffle(a, b, vi{0, 1, 2, 3, 8, 9, 10, 11});
+  x[1] = __builtin_shuffle(a, b, vi{4, 5, 6, 7, 12, 13, 14, 15});
 #endif
-#undef FLES_GROUP
+#elif FLES_VECTOR_BYTES == 64
+  const vf ab = FLES_GROUPS(x[0], x[1], 0, 1, 0, 1), cd = FLES_GROUPS(x[2], x[3], 0, 1, 0, 1);
+  const vf ef = FLES_GROUPS(x[0], x[1], 2, 3, 2, 3), gh = FLES_GROUPS(x[2], x[3], 2, 3, 2, 3);
+  x[0] = FLES_GROUPS(ab, cd, 0, 2, 0, 2);
+  x[1] = FLES_GROUPS(ab, cd, 1, 3, 1, 3);
+  x[2] = FLES_GROUPS(ef, gh, 0, 2, 0, 2);
+  x[3] = FLES_GROUPS(ef, gh, 1, 3, 1, 3);
+#endif
 }
 
 // W neighbouring values of kRows rows, row r in x[r], to a block, in which `place` is that of the first value. Only the
@@ -85,6 +98,13 @@ FLES_INLINE void store_block_rows(float* place, vf (&x)[kRows], int rows) {
 
 // MR rows and those that fill their last vector up: of these only the memory exists.
 constexpr int kMostRows = (MR + kRows - 1) / kRows * kRows;
+
+// Clears the rows beyond those of a text of S tokens, which are computed with them and thrown away: what another op has
+// left there may be numbers too small to be normal, which take the processor many times as long.
+FLES_INLINE void clear_unused_rows(float* rows, int S, int columns) {
+  const int used = S < MR ? S : MR;
+  __builtin_memset(rows + int64_t{used} * columns, 0, int64_t{kMostRows - used} * columns * sizeof *rows);
+}
 
 struct AttentionParts : Parts {
   size_t keys, values, query, scores, weights, bits;
@@ -210,6 +230,7 @@ static void attention_head(const AttentionHead& h) {
   float ones[MR], factors[MR];
   for (float& one : ones) one = 1.0f;
 
+  clear_unused_rows(scores, S, parts.columns);
   pack_transposed_panels(h.k, S, h.ld, D, keys);
   pack_panels(h.v, S, h.ld, D, values);
   for (int first = 0, rows; first < S; first += rows) {

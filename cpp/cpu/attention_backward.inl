@@ -117,6 +117,8 @@ static void attention_backward_head(const AttentionBackwardHead& h) {
   float ones[MR], kept_scales[MR], scales[MR];
   for (int i = 0; i < MR; ++i) ones[i] = 1.0f, kept_scales[i] = kept_scale, scales[i] = h.scale;
 
+  clear_unused_rows(scores, S, parts.columns);
+  clear_unused_rows(d_weights, S, parts.columns);
   pack_panels(h.q, S, h.ld, D, queries);
   pack_panels(h.d_out, S, h.ld_out, D, d_outs);
   pack_transposed_panels(h.q, S, h.ld, D, queries_t);
@@ -161,6 +163,10 @@ static void attention_backward_head(const AttentionBackwardHead& h) {
     });
     for (int64_t p = 0; p < S; p += NR) {
       for (int64_t i = int64_t{count} * NR; i < depth * NR; ++i) score_panels[p * depth + i] = 0.0f;
+    }
+    if (round_up(S, W) < columns) {  // half of the last panel was not written, and is multiplied too
+      float* half = score_panels + (columns - NR) * depth + W;
+      for (int64_t i = 0; i < count; ++i) store(half + i * NR, vf{});
     }
     for (int d = 0; d < D; d += MR) {
       multiply_block({keys_t + d * depth, score_panels, D - d < MR ? D - d : MR, parts.columns, static_cast<int>(depth),

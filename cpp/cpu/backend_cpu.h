@@ -25,6 +25,7 @@ class Scratch {
   // 64-byte aligned, contents undefined.
   float* floats(size_t count) { return reinterpret_cast<float*>(bytes(count * sizeof(float))); }
   uint8_t* bytes(size_t count);
+  size_t size() const { return count_; }  // bytes of the largest request
 
  private:
   uint8_t* memory_ = nullptr;

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
-#include <thread>
 
 namespace fles::cpu {
 namespace {
 
 // Rows that are multiplied by some panels before the next ones come. The thread that packs them has them in its cache,
-// so each thread begins with rows of its own, and helps others when it is done with those.
+// so each thread begins with rows of its own, and helps others when it is done with those. Where there are too few for
+// that, they are packed beforehand.
 struct alignas(64) Group {
   std::atomic<int> next_block{0}, packed{0}, next_width{0};
 };
@@ -45,14 +45,18 @@ void multiply(State& state, const Product& p) {
   auto* groups = reinterpret_cast<Group*>(state.groups.bytes(sizeof(Group) * count));
   for (int g = 0; g < count; ++g) new (groups + g) Group;
 
+  const bool shared = count < threads;
+  if (shared)
+    state.pool->parallel_for(blocks, [&](int64_t b, int) { pack(p, static_cast<int>(b), packed + b * block); });
+
   const auto multiply_group = [&](int g, int thread) {
     Group& group = groups[g];
     const int first_block = g * group_blocks, own_blocks = std::min(group_blocks, blocks - first_block);
-    for (int b = 0; (b = group.next_block.fetch_add(1)) < own_blocks; group.packed.fetch_add(1)) {
+    for (int b = 0; !shared && (b = group.next_block.fetch_add(1)) < own_blocks; group.packed.fetch_add(1)) {
       pack(p, first_block + b, packed + (first_block + b) * block);
     }
-    if (group.next_width.load() >= widths) return;
-    while (group.packed.load() < own_blocks) std::this_thread::yield();
+    // Nobody waits for another, who may have lost the processor: whoever packs the last block goes on.
+    if (!shared && group.packed.load() < own_blocks) return;
     const int first = g * rows_of_group;
     for (int w = 0; (w = group.next_width.fetch_add(1)) < widths;) {
       const int column = w * width;
@@ -63,7 +67,7 @@ void multiply(State& state, const Product& p) {
           .rows = std::min(rows_of_group, p.rows - first),
           .columns = std::min(width, p.columns - column),
           .K = p.inner,
-          .next = width * (count < threads ? threads : 1),
+          .next = width * (shared ? threads : 1),
           .bias = p.bias == nullptr ? nullptr : p.bias + column,
           .residual = p.residual == nullptr ? nullptr : p.residual + place,
           .out = p.out + place,
@@ -75,7 +79,7 @@ void multiply(State& state, const Product& p) {
   };
   state.pool->parallel_for(std::min(threads, count * widths), [&](int64_t starter, int thread) {
     const int start = static_cast<int>(starter * count / threads);
-    for (int i = 0; i < count; ++i) multiply_group((start + i) % count, thread);
+    for (int i = 0; i < 2 * count; ++i) multiply_group((start + i) % count, thread);
   });
 }
 

@@ -18,7 +18,7 @@ function commit() {
 }
 
 export function provenance() {
-  const { cpuLevel, cpuFeatures, threads } = native.platform();
+  const { cpuLevel, cpuSixteenBits, cpuFeatures, threads } = native.platform();
   return {
     command: ['node', ...process.argv.slice(1).map((part) => part.replace(`${root}/`, ''))].join(' '),
     date: new Date().toISOString(),
@@ -29,6 +29,7 @@ export function provenance() {
     cores: cpus().length,
     memoryGb: Math.round(totalmem() / 2 ** 30),
     cpuLevel,
+    cpuSixteenBits,
     cpuFeatures,
     threads,
   };

@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
   },
 });
 
-const { cpuLevels, cpuSixteenBits } = native.platform();
+const { cpuLevel, cpuSixteenBits } = native.platform();
 
 const cases = [
   ...[32, 128, 1024].flatMap((T) => [
@@ -55,40 +55,38 @@ const cases = [
 ].filter(({ name }) => name.includes(options.filter));
 
 const report = { ...provenance(), cases: [] };
-for (const level of cpuLevels.slice(-1)) {
-  for (const { name, op: opName, flop, bytes, args } of cases) {
-    const before = native.roofline();
-    const bench = new Bench({
-      time: Number(options.time),
-      iterations: 5,
-      warmupIterations: 1,
-      warmupTime: 0,
-      retainSamples: true,
-    });
-    bench.add(name, native.prepareOp(`cpu:${level}`, opName, args()));
-    await bench.run();
-    const after = native.roofline();
-    const { result } = bench.tasks[0];
-    if (result.error) throw result.error;
-    const milliseconds = summary(result.latency.samples);
-    const row = {
-      name: name.replace(/^\w+\/\w+/, `$&/${level}`),
-      milliseconds,
-    };
-    if (flop) {
-      row.gflops = flop / milliseconds.median / 1e6;
-      row.ofPeak = row.gflops / Math.max(before.gflops, after.gflops);
-    } else {
-      row.gbytes = bytes / milliseconds.median / 1e6;
-      row.ofBandwidth = row.gbytes / Math.max(before.gbytes, after.gbytes);
-    }
-    report.cases.push(row);
-    const rate = flop
-      ? `${row.gflops.toFixed(0)} GFLOP/s, ${(100 * row.ofPeak).toFixed(0)}% of the peak`
-      : `${row.gbytes.toFixed(1)} GB/s, ${(100 * row.ofBandwidth).toFixed(0)}% of the bandwidth`;
-    console.log(
-      `${row.name.padEnd(60)} ${milliseconds.median.toFixed(2)} ms (${milliseconds.low.toFixed(2)}..${milliseconds.high.toFixed(2)}) ${rate}`,
-    );
+for (const { name, op: opName, flop, bytes, args } of cases) {
+  const before = native.roofline();
+  const bench = new Bench({
+    time: Number(options.time),
+    iterations: 5,
+    warmupIterations: 1,
+    warmupTime: 0,
+    retainSamples: true,
+  });
+  bench.add(name, native.prepareOp(`cpu:${cpuLevel}`, opName, args()));
+  await bench.run();
+  const after = native.roofline();
+  const { result } = bench.tasks[0];
+  if (result.error) throw result.error;
+  const milliseconds = summary(result.latency.samples);
+  const row = {
+    name: name.replace(/^\w+\/\w+/, `$&/${cpuLevel}`),
+    milliseconds,
+  };
+  if (flop) {
+    row.gflops = flop / milliseconds.median / 1e6;
+    row.ofPeak = row.gflops / Math.max(before.gflops, after.gflops);
+  } else {
+    row.gbytes = bytes / milliseconds.median / 1e6;
+    row.ofBandwidth = row.gbytes / Math.max(before.gbytes, after.gbytes);
   }
+  report.cases.push(row);
+  const rate = flop
+    ? `${row.gflops.toFixed(0)} GFLOP/s, ${(100 * row.ofPeak).toFixed(0)}% of the peak`
+    : `${row.gbytes.toFixed(1)} GB/s, ${(100 * row.ofBandwidth).toFixed(0)}% of the bandwidth`;
+  console.log(
+    `${row.name.padEnd(60)} ${milliseconds.median.toFixed(2)} ms (${milliseconds.low.toFixed(2)}..${milliseconds.high.toFixed(2)}) ${rate}`,
+  );
 }
 if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -1,4 +1,4 @@
-// Matrices as products read them: rows of float32, bfloat16 or int8 (there is no int16) that begin at multiples of 16 bytes, filled up with
+// Matrices as products read them: rows of float32, bfloat16 or int8 that begin at multiples of 16 bytes, filled up with
 // zeros, so that 16 bytes can be copied at once and no product has a rest.
 #pragma once
 #include "device.h"

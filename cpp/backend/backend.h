@@ -64,7 +64,7 @@ constexpr uint64_t table_fingerprint() {
 #include "ops/ops.def"
 #undef FLES_OP
   mix("Backend", sizeof(Backend));
-  mix("CudaLibrary", 2);  // its form: cuda_library.h
+  mix("CudaLibrary", 3);  // its form: cuda_library.h
   return hash;
 }
 

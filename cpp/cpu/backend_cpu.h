@@ -60,7 +60,7 @@ struct State {
 
 inline State& state_of(void* self) { return *static_cast<State*>(self); }
 
-// `in` (T, K) as blocks for the matrix kernels, packed by all threads; lives in state.input until the next call.
+// `in` (T, K) as blocks for the matrix kernels, packed by all threads; lives in state.input until the next product.
 const uint8_t* pack_input(State& state, const ProductKernels& products, const float* in, int T, int K);
 
 #define FLES_OP(name, Arguments) void name(void* self, const Arguments& arguments);

@@ -41,8 +41,9 @@ constexpr float kLargestNorm = 32767.0f;  // of a row that was rounded
 
 struct Int16Scale {
   float scale, inverse;
-  // Of a row by the sum of its squares. The norm is rounded up to five bits, which do not depend on the order in which
-  // the squares were added: so every level rounds the row alike. Not a number where a value of the row is none.
+  // Of a row by the sum of its squares. The norm is rounded up to five bits, on which the order in which the squares
+  // were added has a say only where it is all but exactly one of these: so nearly always every level rounds a row
+  // alike. A row whose squares are too small to be added is 0. Not a number where a value of the row is none.
   explicit Int16Scale(float squares) {
     const float norm = __builtin_sqrtf(squares);
     uint32_t bits;
@@ -50,8 +51,9 @@ struct Int16Scale {
     bits = (bits + 0x7FFFFU) & 0xFFF80000U;
     float bound;
     __builtin_memcpy(&bound, &bits, sizeof bound);
-    scale = norm < __builtin_inff() ? bound / kLargestNorm : norm;
-    inverse = bound > 0.0f ? kLargestNorm / bound : 0.0f;
+    const bool vanishes = norm < 1e-18f;
+    scale = vanishes ? 0.0f : norm < __builtin_inff() ? bound / kLargestNorm : norm;
+    inverse = vanishes || !(bound > 0.0f) ? 0.0f : kLargestNorm / bound;
   }
 };
 

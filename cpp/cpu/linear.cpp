@@ -9,6 +9,7 @@ void linear(void* self, const LinearForward& a) {
   multiply(state, {
                       .products = products,
                       .in = a.in,
+                      .ld = a.K,
                       .transposed = false,
                       .panels = static_cast<const uint8_t*>(a.weight->data),
                       .rows = a.T,

@@ -6,8 +6,9 @@
 namespace fles::cpu {
 namespace {
 
-// Rows of the inner dimension multiplied at once in d_weight: what keeps a panel in the second-level cache.
-constexpr int kTokens = 1024;
+// Values of the inner dimension multiplied at once: in d_weight what keeps a panel in the second-level cache, and in
+// int16 those that share a scale.
+constexpr int kAtOnce = 1024;
 
 // Columns of a matrix (rows, columns) as panels, all threads.
 const uint8_t* pack_panels(State& state, const ProductKernels& products, const float* in, int rows, int columns) {
@@ -42,23 +43,29 @@ void linear_backward(void* self, const LinearBackward& a) {
   const std::scoped_lock held(state.one_op);
   const ProductKernels& products = state.products(a.type, a.T, Numerics::kFast);
   if (a.d_in != nullptr) {
-    multiply(state, {.products = products,
-                     .in = a.d_out,
-                     .transposed = false,
-                     .panels = pack_panels(state, products, a.weight, a.N, a.K),
-                     .rows = a.T,
-                     .columns = a.K,
-                     .inner = a.N,
-                     .bias = nullptr,
-                     .residual = nullptr,
-                     .out = a.d_in,
-                     .activation = Activation::kNone});
+    const int at_once = a.type == DataType::kInt16 ? kAtOnce : std::max(a.N, 1);
+    for (int first = 0; first == 0 || first < a.N; first += at_once) {
+      const int columns = std::min(at_once, a.N - first);
+      multiply(state, {.products = products,
+                       .in = a.d_out + first,
+                       .ld = a.N,
+                       .transposed = false,
+                       .panels = pack_panels(state, products, a.weight + int64_t{first} * a.K, columns, a.K),
+                       .rows = a.T,
+                       .columns = a.K,
+                       .inner = columns,
+                       .bias = nullptr,
+                       .residual = first == 0 ? nullptr : a.d_in,
+                       .out = a.d_in,
+                       .activation = Activation::kNone});
+    }
   }
   if (a.d_weight != nullptr) {
-    for (int first = 0; first < a.T; first += kTokens) {
-      const int rows = std::min(kTokens, a.T - first);
+    for (int first = 0; first < a.T; first += kAtOnce) {
+      const int rows = std::min(kAtOnce, a.T - first);
       multiply(state, {.products = products,
                        .in = a.d_out + int64_t{first} * a.N,
+                       .ld = a.N,
                        .transposed = true,
                        .panels = pack_panels(state, products, a.in + int64_t{first} * a.K, rows, a.K),
                        .rows = a.N,

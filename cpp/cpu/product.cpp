@@ -18,9 +18,9 @@ void pack(const Product& p, int block, uint8_t* to) {
   const int MR = p.products.MR;
   const int first = block * MR, rows = std::min(MR, p.rows - first);
   if (p.transposed) {
-    p.products.pack_columns(p.in + first, p.inner, p.rows, rows, to);
+    p.products.pack_columns(p.in + first, p.inner, p.ld, rows, to);
   } else {
-    p.products.pack_block(p.in + int64_t{first} * p.inner, rows, p.inner, p.inner, to);
+    p.products.pack_block(p.in + first * p.ld, rows, p.ld, p.inner, to);
   }
 }
 

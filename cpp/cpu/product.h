@@ -7,6 +7,7 @@ namespace fles::cpu {
 struct Product {
   const ProductKernels& products;
   const float* in;        // (rows, inner), or its transpose (inner, rows), packed on the way
+  int64_t ld;             // from one of its rows to the next
   bool transposed;        // which of the two
   const uint8_t* panels;  // [columns, inner] packed by pack_weight or pack_panel
   int rows, columns, inner;

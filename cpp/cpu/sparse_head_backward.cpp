@@ -127,6 +127,7 @@ void through_logits(void* self, State& state, const SparseHeadBackward& a) {
     });
     multiply(state, {.products = products,
                      .in = a.in,
+                     .ld = a.C,
                      .transposed = false,
                      .panels = reinterpret_cast<const uint8_t*>(packed),
                      .rows = a.T,

@@ -24,7 +24,8 @@ inline void check(const LinearBackward& a) {
     fail("ERR_ARGUMENT_VALUE", "d_in needs weight and d_weight needs in; pass them or leave the gradient out");
   }
   if (a.type == DataType::kInt8) {
-    fail("ERR_ARGUMENT_VALUE", "type is \"int8\", expected float32 | bfloat16: gradients are not quantised");
+    fail("ERR_ARGUMENT_VALUE",
+         "type is \"int8\", expected float32 | bfloat16 | int16: gradients are not quantised to 8 bits");
   }
 }
 

@@ -1,5 +1,6 @@
 // Matrix product with the usual epilogue: out = activation(in W^T + bias) + residual.
 //   in (T, K)   weight [N, K] packed   bias (N) or null   residual (T, N) or null, may be `out`   out (T, N)
+// `in` and `out` do not overlap.
 // gelu is the erf form, gelu_new the tanh form (Hendrycks and Gimpel 2016, arXiv:1606.08415).
 #pragma once
 #include <cstdint>

@@ -10,10 +10,9 @@ namespace fles {
 //   bfloat16  both operands rounded to bfloat16, products and sums in float32
 //   int8      weights as whole numbers of -127..127 times one scale a row (output channel), inputs likewise with one
 //             scale a row (token), found when the row is read; the sums are exact. |x| max / 127 is the scale.
-//   int16     weights and inputs as whole numbers times one scale a row, found likewise; the sums are exact. The scale
-//   is
-//             the row's L2 norm, rounded up to five bits, / 32767. Stands for bfloat16 on processors that are faster in
-//             whole numbers (Backend::sixteen_bits), and no device has it.
+//   int16     weights and inputs as whole numbers times one scale a row, found likewise; the sums are exact. The row's
+//             L2 norm, rounded up to five bits, / 32767 is the scale. Stands for bfloat16 on processors that are faster
+//             in whole numbers (Backend::sixteen_bits), and no device has it.
 enum class DataType : int32_t { kFloat32, kBfloat16, kInt8, kInt16 };
 inline constexpr std::initializer_list<const char*> kDataTypeNames = {"float32", "bfloat16", "int8", "int16"};
 constexpr int kDataTypes = 4, kDeviceTypes = 3;  // of these, the first ones are those of devices

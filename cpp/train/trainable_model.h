@@ -56,8 +56,7 @@ enum class Initialize : int32_t { kNone, kHead, kAll };
 class TrainableModel {
  public:
   // The errors of load_parameters.
-  TrainableModel(const Backend& backend, const ModelSource& source, DataType asked, Initialize initialize,
-                 int seed);
+  TrainableModel(const Backend& backend, const ModelSource& source, DataType asked, Initialize initialize, int seed);
 
   const Backend& backend() const { return backend_; }
   const ModelConfig& config() const { return config_; }

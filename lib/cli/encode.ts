@@ -164,6 +164,7 @@ async function fingerprintOf(options: Options, input: Stats | undefined, info: E
     dtype: info.dtype,
     // The last bits of a weight differ from one instruction set to another.
     cpuLevel: native.platform().cpuLevel,
+    cpuSixteenBits: native.platform().cpuSixteenBits,
     kind: options.kind,
     threshold: options.threshold ?? 0,
     topK: options.topK ?? null,

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "cpu/backend_cpu.h"
 #include "cpu/levels.h"
 #include "thrown.h"
 
@@ -51,6 +52,17 @@ TEST(Levels, AreThoseOfTheProcessor) {
   const char* expected = std::getenv("FLES_EXPECTED_LEVELS");
   EXPECT_EQ(names, expected != nullptr ? expected : names);
 }
+
+#if defined(__x86_64__)
+TEST(Levels, WholeNumbersStandForBfloat16WhereTheyAreFaster) {
+  for (const Kernels* kernels : usable_kernels()) {
+    const std::string name = kernels->name;
+    const bool fast = name == "amx" || (name == "avx512_bf16" && __builtin_cpu_is("intel") == 0);
+    EXPECT_EQ(sixteen_bits(*kernels), fast ? DataType::kBfloat16 : DataType::kInt16) << name;
+    EXPECT_EQ(backend_at(name).sixteen_bits, sixteen_bits(*kernels)) << name;
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace fles::cpu

@@ -47,6 +47,17 @@ TEST(LoadParameters, ReadsTheSameWeightsFromEveryStorageType) {
   EXPECT_GT(expected.terms.size(), 0U);
 }
 
+TEST(LoadParameters, PacksBfloat16AsTheBackendMultipliesIt) {
+  const TemporaryFolder folder;
+  ModelSource source = SmallModel().saved(folder);
+  source.type = DataType::kBfloat16;
+  const Backend& backend = backend_for("cpu");
+  const Parameters parameters = load_parameters(backend, source);
+  for (const Linear* linear : {&parameters.layers[0].qkv, &parameters.decoder}) {
+    EXPECT_EQ(linear->weight.get()->type, backend.sixteen_bits);
+  }
+}
+
 TEST(LoadParameters, ReadsSubnormalHalves) {
   // 2^-24 and 3 * 2^-16 as the weights of a dense model whose only layer norm passes one of them on as its bias.
   const TemporaryFolder folder;

@@ -6,6 +6,8 @@
 #include <immintrin.h>
 #endif
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <initializer_list>
@@ -214,6 +216,41 @@ TEST_P(EveryOp, GivesTheSameBitsWithAnyNumberOfThreads) {
       }
     }
   });
+}
+
+// Of more rows than each thread packs at once, in every type: threads help one another with what is left.
+TEST_P(EveryOp, ProductsOfManyRowsAreTheSameWithAnyNumberOfThreads) {
+  constexpr int T = 250, N = 9, K = 3000;
+  std::mt19937 random(11);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> in(T * K), weight(N * K);
+  for (float& x : in) x = uniform(random);
+  for (float& x : weight) x = uniform(random);
+  for (int type = 0; type < kDataTypes; ++type) {
+    SCOPED_TRACE(testing::Message() << "type " << type);
+    std::vector<float> expected;
+    for (const int threads : {1, 2, 5}) {
+      Instance instance(threads);
+      PackedMatrix* matrix = instance.backend.create_packed(&instance.state, N, K, static_cast<DataType>(type));
+      instance.backend.pack_rows(&instance.state, matrix, weight.data(), 0, N);
+      for (int run = 0; run < 3; ++run) {
+        std::vector<float> out(T * N, std::numeric_limits<float>::quiet_NaN());
+        linear(&instance.state, {.in = in.data(),
+                                 .weight = matrix,
+                                 .bias = nullptr,
+                                 .residual = nullptr,
+                                 .out = out.data(),
+                                 .T = T,
+                                 .N = N,
+                                 .K = K,
+                                 .activation = Activation::kNone});
+        if (expected.empty()) expected = out;
+        EXPECT_EQ(out, expected) << threads << " threads, run " << run;
+      }
+      instance.backend.release_packed(&instance.state, matrix);
+    }
+    EXPECT_TRUE(std::all_of(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); }));
+  }
 }
 
 TEST_P(EveryOp, AllocatesNothingOnceItHasRun) {

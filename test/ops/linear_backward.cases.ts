@@ -32,8 +32,9 @@ export const cases: OpCase<LinearBackwardArguments>[] = [
   linearBackward(13, 31, 29),
   linearBackward(29, 5, 65),
   linearBackward(64, 12, 7),
-  // More rows than are multiplied at once.
+  // More rows, and more columns, than are multiplied at once.
   linearBackward(1100, 3, 5),
+  linearBackward(3, 2100, 5),
   linearBackward(130, 20, 11),
   linearBackward(0, 5, 4),
   linearBackward(4, 0, 4),
@@ -56,27 +57,34 @@ function product(
   });
 }
 
-/** Rows of the inner dimension that the CPU multiplies at once in d_weight; int16 has scales for each such part. */
+/** Values of the inner dimension that share a scale in int16. */
 const atOnce = 1024;
 
-/** The transpose of a matrix of rows of `columns` values, as products of this type multiply its rows. */
-function transposed(dtype: DataType, values: Float32Array, columns: number): number[] {
+/** A matrix of rows of `columns` values as products of this type multiply it. */
+function inParts(dtype: DataType, values: ArrayLike<number>, columns: number): number[] {
   const rows = columns === 0 ? 0 : values.length / columns;
-  return Array.from({ length: columns }, (_, c) => {
-    const column = Array.from({ length: rows }, (_, r) => values[r * columns + c]!);
-    return Array.from({ length: Math.ceil(rows / atOnce) }, (_, part) => {
-      const some = column.slice(part * atOnce, (part + 1) * atOnce);
+  return Array.from({ length: rows }, (_, r) => {
+    const row = Array.from({ length: columns }, (_, c) => values[r * columns + c]!);
+    return Array.from({ length: Math.ceil(columns / atOnce) }, (_, part) => {
+      const some = row.slice(part * atOnce, (part + 1) * atOnce);
       return Array.from(asMultiplied(dtype, some, some.length));
     }).flat();
   }).flat();
 }
 
+/** The transpose of a matrix of rows of `columns` values. */
+function transposed(values: Float32Array, columns: number): number[] {
+  const rows = columns === 0 ? 0 : values.length / columns;
+  return Array.from({ length: columns * rows }, (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!);
+}
+
 /** `before` is what the accumulated gradients held. */
 export function reference(a: LinearBackwardArguments, dtype: DataType, before: number, round: Round) {
   const { T, N, K } = a;
-  const dOut = asMultiplied(dtype, a.d_out, N);
-  const [dOutColumns, inColumns] = [transposed(dtype, a.d_out, N), transposed(dtype, a.in, K)];
-  const weightColumns = transposed(dtype, a.weight, K);
+  const dOut = inParts(dtype, a.d_out, N);
+  const dOutColumns = inParts(dtype, transposed(a.d_out, N), T);
+  const inColumns = inParts(dtype, transposed(a.in, K), T);
+  const weightColumns = inParts(dtype, transposed(a.weight, K), N);
   return {
     d_in: product(
       [T, N, K],

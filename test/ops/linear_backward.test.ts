@@ -36,24 +36,28 @@ describe.each(devices)('linear_backward on %s', (device) => {
     expect([dIn.d_in, dWeight.d_weight]).toEqual([all.d_in, all.d_weight]);
   });
 
-  test.skipIf(!device.startsWith('cpu'))('int16 keeps small gradients beside one that dwarfs them', () => {
-    // As of a softmax over a vocabulary: one value of -1, and as much again over all the others.
-    const [N, K] = [30522, 2];
-    const d_out = new Float32Array(N).fill(1 / N);
-    d_out[17] = -1;
-    const weight = Float32Array.from({ length: N * K }, (_, i) => (i % K === 0 ? 1 : i === 2 * 17 + 1 ? 0 : 1));
-    const args = { T: 1, N, K, d_out, in: null, weight, dtype: 'int16' };
-    const { d_in } = runOp(device, 'linear_backward', args, { d_in: unwritten(K) });
-    expect(d_in[0]).toBeCloseTo(0, 2);
-    expect(d_in[1]).toBeCloseTo(1, 2);
-  });
+  if (device.startsWith('cpu')) {
+    test('int16 keeps small gradients beside one that dwarfs them', () => {
+      // As of a softmax over a vocabulary: one value of -1, and as much again over all the others.
+      const [N, K] = [30522, 2];
+      const d_out = new Float32Array(N).fill(1 / N);
+      d_out[17] = -1;
+      const weight = Float32Array.from({ length: N * K }, (_, i) => (i % K === 0 ? 1 : i === 2 * 17 + 1 ? 0 : 1));
+      const args = { T: 1, N, K, d_out, in: null, weight, dtype: 'int16' };
+      const { d_in } = runOp(device, 'linear_backward', args, { d_in: unwritten(K) });
+      expect(d_in[0]).toBeCloseTo(0, 2);
+      expect(d_in[1]).toBeCloseTo(1, 2);
+    });
+  }
 
-  test.skipIf(device.startsWith('cpu'))('a device has no int16', () => {
-    const args = { ...cases[3]!.args, dtype: 'int16', d_in: new Float32Array(cases[3]!.args.T * cases[3]!.args.K) };
-    expect(() => native.runOp(device, 'linear_backward', args)).toThrow(
-      expect.objectContaining({ code: 'ERR_ARGUMENT_VALUE', message: expect.stringContaining('int16') }),
-    );
-  });
+  if (!device.startsWith('cpu')) {
+    test('a device has no int16', () => {
+      const args = { ...cases[3]!.args, dtype: 'int16', d_in: new Float32Array(cases[3]!.args.T * cases[3]!.args.K) };
+      expect(() => native.runOp(device, 'linear_backward', args)).toThrow(
+        expect.objectContaining({ code: 'ERR_ARGUMENT_VALUE', message: expect.stringContaining('int16') }),
+      );
+    });
+  }
 
   test('a gradient without what it is made of is refused', () => {
     const args = { ...cases[3]!.args, dtype: 'float32' };

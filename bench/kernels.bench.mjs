@@ -1,4 +1,4 @@
-// The kernels of the op table on the best CPU level of this machine, beside the measured peak. The second type of products is what
+// The kernels of the op table on the chosen CPU level of this machine, beside the measured peak. The second type of products is what
 // training in bfloat16 is computed in: that, or int16 where it is faster.
 //
 //   npm run bench:kernels [-- --json FILE] [--time MILLISECONDS] [--filter SUBSTRING]

@@ -78,6 +78,8 @@ FLES_INLINE void transpose_groups([[maybe_unused]] vf (&x)[kRows]) {
   x[1] = FLES_GROUPS(ab, cd, 1, 3, 1, 3);
   x[2] = FLES_GROUPS(ef, gh, 0, 2, 0, 2);
   x[3] = FLES_GROUPS(ef, gh, 1, 3, 1, 3);
+#undef FLES_GROUPS
+#undef FLES_LANES
 #endif
 }
 

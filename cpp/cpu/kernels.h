@@ -150,8 +150,8 @@ inline int panels_at_once(const ProductKernels& products, int K) {
 
 // How many of these rows of inner dimension K to multiply by these before the next panels: 1 MiB of blocks at most,
 // which are near when those come, or as many as make it worth to have brought panels into another form. Equal parts of
-// the rows, since few of them would wait for every panel; as many for each thread, where there are blocks enough for
-// all.
+// the rows, since few of them would wait for every panel; about as many for each thread, where there are blocks
+// enough.
 inline int rows_at_once(const ProductKernels& products, int K, int rows, int threads = 1) {
   constexpr int kBytes = 1 << 20, kRows = 512, kBlocks = 8;
   const int64_t fit = products.scratch_bytes(K) > 0 ? kRows / products.MR : kBytes / (products.block_bytes(K) + 1);

@@ -35,6 +35,35 @@ void add_column_sums(State& state, const LinearBackward& a) {
   });
 }
 
+// out (rows, columns) = left right, or += that, some of the inner dimension at a time.
+struct PartsProduct {
+  const float* left;  // (rows, inner), or its transpose (inner, rows)
+  bool transposed;
+  const float* right;  // (inner, columns)
+  int rows, columns, inner;
+  int at_once;
+  float* out;
+  bool add;
+};
+
+void multiply_parts(State& state, const ProductKernels& products, const PartsProduct& p) {
+  for (int first = 0; first < p.inner || (first == 0 && !p.add); first += p.at_once) {
+    const int some = std::min(p.at_once, p.inner - first);
+    multiply(state, {.products = products,
+                     .in = p.left + (p.transposed ? int64_t{first} * p.rows : first),
+                     .ld = p.transposed ? p.rows : p.inner,
+                     .transposed = p.transposed,
+                     .panels = pack_panels(state, products, p.right + int64_t{first} * p.columns, some, p.columns),
+                     .rows = p.rows,
+                     .columns = p.columns,
+                     .inner = some,
+                     .bias = nullptr,
+                     .residual = p.add || first > 0 ? p.out : nullptr,
+                     .out = p.out,
+                     .activation = Activation::kNone});
+  }
+}
+
 }  // namespace
 
 void linear_backward(void* self, const LinearBackward& a) {
@@ -43,39 +72,28 @@ void linear_backward(void* self, const LinearBackward& a) {
   const std::scoped_lock held(state.one_op);
   const ProductKernels& products = state.products(a.type, a.T, Numerics::kFast);
   if (a.d_in != nullptr) {
-    const int at_once = a.type == DataType::kInt16 ? kAtOnce : std::max(a.N, 1);
-    for (int first = 0; first == 0 || first < a.N; first += at_once) {
-      const int columns = std::min(at_once, a.N - first);
-      multiply(state, {.products = products,
-                       .in = a.d_out + first,
-                       .ld = a.N,
-                       .transposed = false,
-                       .panels = pack_panels(state, products, a.weight + int64_t{first} * a.K, columns, a.K),
-                       .rows = a.T,
-                       .columns = a.K,
-                       .inner = columns,
-                       .bias = nullptr,
-                       .residual = first == 0 ? nullptr : a.d_in,
-                       .out = a.d_in,
-                       .activation = Activation::kNone});
-    }
+    multiply_parts(state, products,
+                   {.left = a.d_out,
+                    .transposed = false,
+                    .right = a.weight,
+                    .rows = a.T,
+                    .columns = a.K,
+                    .inner = a.N,
+                    .at_once = a.type == DataType::kInt16 ? kAtOnce : std::max(a.N, 1),
+                    .out = a.d_in,
+                    .add = false});
   }
   if (a.d_weight != nullptr) {
-    for (int first = 0; first < a.T; first += kAtOnce) {
-      const int rows = std::min(kAtOnce, a.T - first);
-      multiply(state, {.products = products,
-                       .in = a.d_out + int64_t{first} * a.N,
-                       .ld = a.N,
-                       .transposed = true,
-                       .panels = pack_panels(state, products, a.in + int64_t{first} * a.K, rows, a.K),
-                       .rows = a.N,
-                       .columns = a.K,
-                       .inner = rows,
-                       .bias = nullptr,
-                       .residual = a.d_weight,
-                       .out = a.d_weight,
-                       .activation = Activation::kNone});
-    }
+    multiply_parts(state, products,
+                   {.left = a.d_out,
+                    .transposed = true,
+                    .right = a.in,
+                    .rows = a.N,
+                    .columns = a.K,
+                    .inner = a.T,
+                    .at_once = kAtOnce,
+                    .out = a.d_weight,
+                    .add = true});
   }
   if (a.d_bias != nullptr) add_column_sums(state, a);
 }

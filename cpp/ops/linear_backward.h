@@ -5,9 +5,8 @@
 //   d_in     (T, K)   assigned: d_out W, or null
 //   d_weight (N, K)   accumulated: += d_out^T in, or null
 //   d_bias   (N)      accumulated: += sum over rows of d_out, or null
-//   type              of the two products: float32, bfloat16 or int16; int16 has a scale for each 1,024 values of a
-//   sum, so
-//                     that the few large ones of a row do not round all the others away
+//   type              of the two products: float32, bfloat16 or int16. That has a scale for each 1,024 values of a sum,
+//                     since a few large values of a row could round all the others away.
 // Sums over T are formed in one fixed order, whatever the number of threads.
 #pragma once
 #include <cstdint>

@@ -8,7 +8,7 @@ import { temporaryFolder } from './temporary';
 const data = locate('FLES_DATA', 'nfcorpus');
 const models = locate('FLES_MODELS', 'splade-tiny');
 
-let termsInFloat32 = 0;
+let termsInFloat32 = 0; // a document, as the first test finds
 
 test.skipIf(!data.found || !models.found)(
   `one command compares BM25 and a sparse encoder on NFCorpus with the figures that are known${data.reason || models.reason}`,

@@ -59,9 +59,15 @@ describe.each(devices)('linear on %s', (device) => {
       for (const [i, value] of run(device, args, 'int16').entries())
         expect(Math.abs(value - expected[i]!)).toBeLessThanOrEqual(error[i]!);
     });
-  }
 
-  if (device.startsWith('cpu')) {
+    test('int16 takes a row of values whose squares vanish as 0', () => {
+      const K = 4000;
+      const input = new Float32Array(K).fill(2e-23);
+      input[17] = 4.5e-23;
+      const args = { T: 1, N: 1, K, activation: 'none' as const, in: input, weight: new Float32Array(K).fill(1) };
+      expect(run(device, { ...args, bias: null, residual: null }, 'int16')[0]).toBe(0);
+    });
+
     test('int16 gives no number for a row that has a value which is none', () => {
       const input = Float32Array.of(1, 2, 3, Number.NaN, 2, 3, 1, Number.POSITIVE_INFINITY, 3, 0, 0, 0);
       const args = { T: 4, N: 1, K: 3, activation: 'none' as const, in: input, weight: Float32Array.of(1, 1, 1) };

@@ -63,7 +63,9 @@ say(
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
     'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
   '',
-  `BERT-base with the sparse head, ${encode.weights} weights; float32 where no type is named. fles starts from texts, the others from token ids, in batches padded to their longest text.` +
+  `BERT-base with the sparse head, ${encode.weights} weights${
+    encode.vocabulary ? ' that give documents as many terms as trained ones do' : ''
+  }; float32 where no type is named. fles starts from texts, the others from token ids, in batches padded to their longest text.` +
     (encode.cpuSixteenBits === 'int16'
       ? ' Where bfloat16 is named, fles multiplies whole numbers of 16 bits, which are faster on this processor (encoding.md).'
       : ''),
@@ -81,7 +83,11 @@ if (sections.documents) {
   say(
     '## Documents as they are',
     '',
-    `${sections.documents[0].documents} documents of NFCorpus, cut at 256 tokens.`,
+    `${sections.documents[0].documents} documents of NFCorpus, cut at 256 tokens${
+      sections.documents[0].terms
+        ? `: ${sections.documents[0].tokens.toFixed(0)} tokens of the vocabulary of ${encode.vocabulary} and ${sections.documents[0].terms.toFixed(0)} terms each`
+        : ''
+    }.`,
     '',
   );
   const [header, cells] = comparison(sections.documents, 'batch size');

@@ -1,5 +1,6 @@
 // Model folders with random weights, of BERT-base's size or another, for speed alone: arithmetic does not depend on the
 // values.
+import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,13 +46,19 @@ function fill(name, values, bias, state) {
   state.seed = s;
 }
 
-/** The folder of the random BERT-base (438 MB). */
+/** The folder of a random BERT-base (438 MB) of which every term is a term of nearly every text. */
 export const randomBertBase = (words) => randomModel('bert-base', BERT_BASE, words);
 
-/** The folder of a random model, made on first use below the system's temporary folder; `name` stands for its sizes. */
+/** The same whose documents of 256 tokens have some 250 terms, as those of trained encoders have (splade-tiny: 252). */
+export const sparseBertBase = (words) => randomModel('bert-base-sparse', BERT_BASE, words, -2.1);
+
+/** The folder of a random model, made on first use below the system's temporary folder. */
 export function randomModel(name, size, words, bias = 0) {
   const { layers, C, I, H, V, P } = size;
-  const folder = join(tmpdir(), `fles-bench-${name}`);
+  const facts = createHash('sha256')
+    .update(JSON.stringify([size, words, bias]))
+    .digest('hex');
+  const folder = join(tmpdir(), `fles-bench-${name}-${facts.slice(0, 8)}`);
   if (existsSync(join(folder, 'model.safetensors'))) return folder;
   mkdirSync(folder, { recursive: true });
   const list = tensors(size);
@@ -96,8 +103,7 @@ export function randomModel(name, size, words, bias = 0) {
       tie_word_embeddings: true,
     }),
   );
-  const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
-  const vocabulary = [...special, ...words].slice(0, V);
+  const vocabulary = [...new Set(['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...words])].slice(0, V);
   while (vocabulary.length < V) vocabulary.push(`[unused${vocabulary.length}]`);
   writeFileSync(join(folder, 'vocab.txt'), `${vocabulary.join('\n')}\n`);
   writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ do_lower_case: true, model_max_length: P }));

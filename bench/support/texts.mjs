@@ -1,4 +1,4 @@
-// Texts for benchmarks: the words of the package's own sample collection, and NFCorpus where FLES_DATA has it.
+// Texts for benchmarks: the words of the package's own sample collection, and NFCorpus where FLES_DATA has it; vocabularies.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,16 @@ export function words() {
   const letters = Array.from('abcdefghijklmnopqrstuvwxyz0123456789').flatMap((c) => [c, `##${c}`]);
   const punctuation = Array.from('!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~');
   return [...new Set([...letters, ...punctuation, ...all])];
+}
+
+/**
+ * The vocabulary of BERT where FLES_MODELS has it, so that texts have their true lengths in tokens; else the words above,
+ * of which others are spelt in letters.
+ */
+export function vocabulary() {
+  const path = join(process.env.FLES_MODELS ?? '', 'bert-base-uncased-vocab/vocab.txt');
+  if (!process.env.FLES_MODELS || !existsSync(path)) return { name: 'the sample collection', words: words() };
+  return { name: 'bert-base-uncased', words: readFileSync(path, 'utf8').split('\n').filter(Boolean) };
 }
 
 /** `count` texts of exactly `tokens` tokens with [CLS] and [SEP], seeded, for a vocabulary that has every word whole. */

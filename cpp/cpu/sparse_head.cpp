@@ -54,20 +54,25 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
   });
 }
 
-// For each row: its L2 norm and the most that rounding to int8 can take from it, half a step a value. A float32 sum of
-// C products is itself off by at most C + 1 roundings, which the second number covers as well.
+// For each row: a bound on the L2 norm of what it is rounded to in int8, and one on what rounding took from it. A
+// float32 sum of C products is itself off by at most C + 1 roundings, which the second number covers as well.
 std::vector<float> norms_of_rows(State& state, const SparseHeadForward& a) {
   std::vector<float> norms(static_cast<size_t>(a.T) * 2);
   state.pool->parallel_for(a.T, [&](int64_t t, int) {
     const float* row = a.in + t * a.C;
-    double squares = 0;
     float largest = 0;
+    for (int c = 0; c < a.C; ++c) largest = std::max(largest, std::fabs(row[c]));
+    const float scale = largest / 127.0F;
+    const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
+    double squares = 0;
+    double errors = 0;
     for (int c = 0; c < a.C; ++c) {
+      const double error = static_cast<double>(row[c]) - static_cast<double>(scale) * std::rint(row[c] * inverse);
       squares += static_cast<double>(row[c]) * row[c];
-      largest = std::max(largest, std::fabs(row[c]));
+      errors += error * error;
     }
     const double norm = std::sqrt(squares);
-    const double rounding = largest / 127.0 / 2 * std::sqrt(static_cast<double>(a.C));
+    const double rounding = std::sqrt(errors);
     constexpr double kSlack = 1.0001;  // for the arithmetic of the bound
     norms[2 * t] = static_cast<float>((norm + rounding) * kSlack);
     norms[2 * t + 1] = static_cast<float>((rounding + norm * (a.C + 16) * std::ldexp(1.0, -23)) * kSlack);

@@ -65,7 +65,7 @@ struct ProductKernels {
   void (*pack_block)(const float* in, int rows, int64_t ld, int K, void* block);
   void (*linear_panels)(const LinearPanels&);
   void (*head_panels)(const HeadPanels&);
-  // Columns of a weight packed as float32, `count` of them, gathered into panels of their own. Null but in float32.
+  // Columns of a packed weight, `count` of them, gathered into panels of their own.
   void (*gather_columns)(const void* packed, const int32_t* columns, int count, int K, void* panels);
   // For the backward pass, null in int8. A block of `count` columns of a matrix (rows, ld): their transpose, packed as
   // pack_block packs rows.

@@ -34,14 +34,13 @@ namespace FLES_LEVEL {
 // clang-format on
 
 // The members of ProductKernels, in its order.
-#define FLES_PRODUCTS(Type, pack_weight, pack_block, gather, pack_columns, pack_panel) \
-  {Type::kMR,   block_bytes<Type>, panel_bytes<Type>,   scratch_bytes<Type>,           \
-   pack_weight, pack_block,        linear_panels<Type>, head_panels<Type>,             \
-   gather,      pack_columns,      pack_panel}
+#define FLES_PRODUCTS(Type, pack_weight, pack_block, pack_columns, pack_panel)                                 \
+  {Type::kMR,           block_bytes<Type>, panel_bytes<Type>,    scratch_bytes<Type>, pack_weight, pack_block, \
+   linear_panels<Type>, head_panels<Type>, gather_columns<Type>, pack_columns,        pack_panel}
 #if defined(__AMX_TILE__)
-#define FLES_SPLIT                                                                                               \
-  FLES_PRODUCTS(SplitFloat32, pack_weight_float32<SplitFloat32>, pack_block_split, gather_columns<SplitFloat32>, \
-                pack_columns_split, pack_panel_float32<SplitFloat32>)
+#define FLES_SPLIT                                                                                     \
+  FLES_PRODUCTS(SplitFloat32, pack_weight_float32<SplitFloat32>, pack_block_split, pack_columns_split, \
+                pack_panel_float32<SplitFloat32>)
 #define FLES_BFLOAT16_ATTENTION bfloat16_attention_head, bfloat16_attention_scratch
 #else
 #define FLES_SPLIT \
@@ -55,12 +54,11 @@ constexpr Kernels kTable = {
     FLES_TEXT(FLES_LEVEL),
     NR,
     Bfloat16::kStep == 2,
-    {FLES_PRODUCTS(Float32, pack_weight_float32<Float32>, pack_block_float32, gather_columns<Float32>,
-                   pack_columns_float32, pack_panel_float32<Float32>),
-     FLES_PRODUCTS(Bfloat16, pack_weight_bfloat16, pack_block_bfloat16, nullptr, pack_columns_bfloat16,
-                   pack_panel_bfloat16),
-     FLES_PRODUCTS(Int8, pack_weight_int8, pack_block_int8, nullptr, nullptr, nullptr),
-     FLES_PRODUCTS(Int16, pack_weight_int16, pack_block_int16, nullptr, pack_columns_int16, pack_panel_int16)},
+    {FLES_PRODUCTS(Float32, pack_weight_float32<Float32>, pack_block_float32, pack_columns_float32,
+                   pack_panel_float32<Float32>),
+     FLES_PRODUCTS(Bfloat16, pack_weight_bfloat16, pack_block_bfloat16, pack_columns_bfloat16, pack_panel_bfloat16),
+     FLES_PRODUCTS(Int8, pack_weight_int8, pack_block_int8, nullptr, nullptr),
+     FLES_PRODUCTS(Int16, pack_weight_int16, pack_block_int16, pack_columns_int16, pack_panel_int16)},
     FLES_SPLIT,
     attention_head,
     attention_scratch,

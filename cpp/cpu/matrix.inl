@@ -153,21 +153,6 @@ static void head_panels(const HeadPanels& p) {
   head_panels_as<D, kMaxPooling, false>(p);
 }
 
-// Of Float32, or of SplitFloat32.
-template <class D>
-static void gather_columns(const void* packed, const int32_t* columns, int count, int K, void* panels) {
-  for (int i = 0; i < count; ++i) {
-    const int n = columns[i];
-    const float* from = static_cast<const float*>(packed) + n / NR * D::panel_size(K) + n % NR;
-    float* to = static_cast<float*>(panels) + i / NR * D::panel_size(K) + i % NR;
-    for (int k = 0; k < padded_for<D>(K); ++k) to[int64_t{k} * NR] = from[int64_t{k} * NR];
-  }
-  for (int i = count; i % NR != 0; ++i) {
-    float* to = static_cast<float*>(panels) + i / NR * D::panel_size(K) + i % NR;
-    for (int k = 0; k < padded_for<D>(K); ++k) to[int64_t{k} * NR] = 0.0f;
-  }
-}
-
 template <class D>
 static int64_t block_bytes(int K) {
   return D::block_size(K) * static_cast<int64_t>(sizeof(typename D::Block));
@@ -182,4 +167,27 @@ static int64_t scratch_bytes([[maybe_unused]] int K) {
 template <class D>
 static int64_t panel_bytes(int K) {
   return D::panel_size(K) * static_cast<int64_t>(sizeof(typename D::Panel));
+}
+
+// A column of a panel: a number in each row of the header, then kPanelStep / NR bytes of each step.
+template <class D>
+static void gather_columns(const void* packed, const int32_t* columns, int count, int K, void* panels) {
+  constexpr int kBytes = D::kPanelStep / NR;
+  const int64_t size = panel_bytes<D>(K);
+  const int padded_count = (count + NR - 1) / NR * NR;
+  for (int i = 0; i < padded_count; ++i) {
+    char* to = static_cast<char*>(panels) + i / NR * size;
+    const int n = columns[i < count ? i : 0];
+    const char* from = static_cast<const char*>(packed) + n / NR * size;
+    const auto copy = [&](int64_t row, int bytes) __attribute__((always_inline)) {
+      char* place = to + row + i % NR * bytes;
+      if (i < count) {
+        __builtin_memcpy(place, from + row + n % NR * bytes, bytes);
+      } else {
+        __builtin_memset(place, 0, bytes);
+      }
+    };
+    for (int row = 0; row < D::kPanelHeader; row += NR * 4) copy(row, 4);
+    for (int64_t row = D::kPanelHeader; row < size; row += D::kPanelStep) copy(row, kBytes);
+  }
 }

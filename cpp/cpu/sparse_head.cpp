@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "cpu/backend_cpu.h"
 #include "ops/checks.h"
@@ -54,28 +55,46 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
   });
 }
 
-// For each row: a bound on the L2 norm of what it is rounded to in int8, and one on what rounding took from it. A
-// float32 sum of C products is itself off by at most C + 1 roundings, which the second number covers as well.
+// What rounding to the type of a weight takes at most from a row of C values, as a share of its L2 norm.
+double rounded(DataType type, int C) {
+  if (type == DataType::kBfloat16) return std::ldexp(1.0, -9);
+  // Half a step each, of which the row's norm, rounded up by a sixteenth at most, has 32767 (int16.inl).
+  if (type == DataType::kInt16) return 0.55 * std::sqrt(static_cast<double>(C)) / 32767;
+  return 0;
+}
+
+// For each row: a bound on the L2 norm of what it is rounded to in int8, and one on what rounding it to that and to the
+// type of the weight took from it; the second covers what rounding took from a column for the latter as well, and that
+// a float32 sum of C products is itself off by at most C + 1 roundings.
 std::vector<float> norms_of_rows(State& state, const SparseHeadForward& a) {
+  constexpr int kLanes = 8;
+  constexpr double kNearest = 0x1.8p52;  // adding it rounds to a whole number
+  constexpr double kSlack = 1.0001;      // for the arithmetic of the bound
+  const double share = rounded(a.weight->type, a.C);
+  const double of_norm = 2 * share + share * share + (a.C + 16) * std::ldexp(1.0, -23);
   std::vector<float> norms(static_cast<size_t>(a.T) * 2);
   state.pool->parallel_for(a.T, [&](int64_t t, int) {
     const float* row = a.in + t * a.C;
     float largest = 0;
     for (int c = 0; c < a.C; ++c) largest = std::max(largest, std::fabs(row[c]));
-    const float scale = largest / 127.0F;
+    const double scale = largest / 127.0F;
     const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
-    double squares = 0;
-    double errors = 0;
-    for (int c = 0; c < a.C; ++c) {
-      const double error = static_cast<double>(row[c]) - static_cast<double>(scale) * std::rint(row[c] * inverse);
-      squares += static_cast<double>(row[c]) * row[c];
-      errors += error * error;
+    double squares[kLanes] = {};
+    double errors[kLanes] = {};
+    const auto add = [&](int c, int lane) {
+      const double error = row[c] - scale * (row[c] * inverse + kNearest - kNearest);
+      squares[lane] += static_cast<double>(row[c]) * row[c];
+      errors[lane] += error * error;
+    };
+    const int whole = a.C / kLanes * kLanes;
+    for (int c = 0; c < whole; c += kLanes) {
+      for (int lane = 0; lane < kLanes; ++lane) add(c + lane, lane);
     }
-    const double norm = std::sqrt(squares);
-    const double rounding = std::sqrt(errors);
-    constexpr double kSlack = 1.0001;  // for the arithmetic of the bound
+    for (int c = whole; c < a.C; ++c) add(c, 0);
+    const double norm = std::sqrt(std::accumulate(squares, squares + kLanes, 0.0));
+    const double rounding = std::sqrt(std::accumulate(errors, errors + kLanes, 0.0));
     norms[2 * t] = static_cast<float>((norm + rounding) * kSlack);
-    norms[2 * t + 1] = static_cast<float>((rounding + norm * (a.C + 16) * std::ldexp(1.0, -23)) * kSlack);
+    norms[2 * t + 1] = static_cast<float>((rounding + norm * of_norm) * kSlack);
   });
   return norms;
 }

@@ -149,9 +149,7 @@ Parameters load_parameters(const Backend& backend, const ModelSource& source) {
     p.head_norm = load.norm("head.norm", C);
     const char* decoder = load.has("head.decoder.weight") ? "head.decoder.weight" : "embeddings.word.weight";
     p.decoder = {load.packed({decoder}, V, C), load.vector("head.bias", {V})};
-    if (source.type == DataType::kFloat32 && backend.screens) {
-      p.screen = load.packed({decoder}, V, C, DataType::kInt8);
-    }
+    if (source.type != DataType::kInt8 && backend.screens) p.screen = load.packed({decoder}, V, C, DataType::kInt8);
   }
   p.bytes = load.bytes();
   return p;

@@ -85,7 +85,7 @@ struct Parameters {
   std::vector<LayerParameters> layers;
   // Head, when loaded. The decoder is the word embeddings unless the model stores one of its own.
   Linear transform, decoder;
-  std::shared_ptr<PackedMatrix> screen;  // the decoder in int8, for a head in float32 where the backend screens
+  std::shared_ptr<PackedMatrix> screen;  // the decoder in int8, where the backend screens and that is not its type
   Norm head_norm;
   size_t bytes = 0;  // of memory that the weights take
 };

@@ -33,8 +33,8 @@ inline void check(const SparseHeadForward& a) {
   if (a.pooling != HeadPooling::kMax && a.argmax != nullptr) {
     fail("ERR_ARGUMENT_VALUE", "argmax is asked of a sum, which has none; pass null");
   }
-  if (a.screen != nullptr && (a.pooling != HeadPooling::kMax || a.weight->type != DataType::kFloat32)) {
-    fail("ERR_ARGUMENT_VALUE", "a screen is given to a sum or to a weight that is not float32; pass null");
+  if (a.screen != nullptr && (a.pooling != HeadPooling::kMax || a.weight->type == DataType::kInt8)) {
+    fail("ERR_ARGUMENT_VALUE", "a screen is given to a sum or to a weight in int8; pass null");
   }
 }
 

@@ -158,7 +158,7 @@ TrainableModel::TrainableModel(const Backend& backend, const ModelSource& source
     if (tied) decoder.weight = word;
     decoder.N = static_cast<int>(V), decoder.K = static_cast<int>(C);
     decoder.slot = slot(decoder.N, decoder.K, product_type_);
-    if (product_type_ == DataType::kFloat32 && backend.screens) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
+    if (backend.screens) screen_ = slot(decoder.N, decoder.K, DataType::kInt8);
   }
 
   for (size_t i = 0; i < tensors_.size(); ++i) {

@@ -72,8 +72,7 @@ class TrainableModel {
 
   // The layer's weight as products read it; valid until another of the same shape is asked for.
   const PackedMatrix* packed(const TrainableLinear& layer) { return packed(*layer.slot, layer); }
-  // The decoder in int8, for the screen of a head in float32; null for one in bfloat16 and where the backend has no use
-  // for it.
+  // The decoder in int8, for the screen of the head; null where the backend has no use for it.
   const PackedMatrix* screen() { return screen_ == nullptr ? nullptr : packed(*screen_, decoder); }
   // To be called when weights have changed.
   void forget_packed();

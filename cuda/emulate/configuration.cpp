@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <thread>
 
@@ -97,12 +98,12 @@ Configuration read() {
   made.devices = static_cast<int>(devices);
   read_numbers("FLES_EMULATE_CAPABILITY", 50, 120, made.capabilities);
   const std::string lt = variable("FLES_EMULATE_CUBLASLT");
-  if (lt == "absent") {
-    made.cublas_lt = CublasLt::kAbsent;
-  } else if (lt == "unable") {
-    made.cublas_lt = CublasLt::kUnable;
-  } else if (!lt.empty() && lt != "present") {
-    refuse("FLES_EMULATE_CUBLASLT", lt, "present, absent or unable");
+  constexpr const char* kStates[] = {"present", "absent", "unable", "older", "refusing"};  // as CublasLt has them
+  const auto* const state = std::find(std::begin(kStates), std::end(kStates), lt);
+  if (state != std::end(kStates)) {
+    made.cublas_lt = static_cast<CublasLt>(state - kStates);
+  } else if (!lt.empty()) {
+    refuse("FLES_EMULATE_CUBLASLT", lt, "present, absent, unable, older or refusing");
   }
   read_number("FLES_EMULATE_ABORT", 0, 1, abort);
   made.abort = abort != 0;

@@ -8,7 +8,9 @@
 namespace emulate {
 
 enum class Schedule { kForward, kReverse, kRandom };
-enum class CublasLt { kPresent, kAbsent, kUnable };  // unable: it has no algorithm for anything
+// Unable: it has no algorithm for anything. Older: it does not know epilogues. Refusing: it has algorithms, and then
+// does not support what they are for.
+enum class CublasLt { kPresent, kAbsent, kUnable, kOlder, kRefusing };
 
 struct Configuration {
   int threads = 1;

@@ -68,6 +68,8 @@ int set(T& to, const void* value, size_t bytes) {
   return kSuccess;
 }
 
+bool is(emulate::CublasLt state) { return emulate::configuration().cublas_lt == state; }
+
 int create_matmul(Matmul* matmul, Compute compute, Type scale) {
   return scale == kFloat32 ? create(matmul, "matmul", {.compute = compute}) : kNotSupported;
 }
@@ -80,6 +82,7 @@ int set_matmul(Matmul matmul, MatmulAttribute attribute, const void* value, size
     case kTransposeB:
       return set(matmul->b, value, bytes);
     case kEpilogue:
+      if (is(emulate::CublasLt::kOlder)) return kInvalidValue;
       return set(matmul->epilogue, value, bytes);
     case kBiasPointer:
       return set(matmul->bias, value, bytes);
@@ -133,7 +136,7 @@ int find_algorithms(Handle handle, Matmul matmul, Layout a, Layout b, Layout c, 
   *found = 0;
   if (most < 1 || !fits(*matmul, *a, *b, *c, *d)) return kInvalidValue;
   // NVIDIA documents no epilogue of 32-bit whole numbers.
-  const bool possible = emulate::configuration().cublas_lt == emulate::CublasLt::kPresent &&
+  const bool possible = !is(emulate::CublasLt::kUnable) &&
                         emulate::is_supported(a->type, b->type, d->type, matmul->compute) && d->type == kFloat32 &&
                         preference->workspace >= kWorkspace;
   if (!possible) return kNotSupported;
@@ -165,6 +168,7 @@ int multiply(Handle handle, Matmul matmul, const void* alpha, const void* a, Lay
   for (int i = 0; i < 5; ++i) {
     if (alignment_of(memory[i]) < what.alignments[i]) return kInvalidValue;
   }
+  if (is(emulate::CublasLt::kRefusing)) return kNotSupported;
   emulate::log("multiply with epilogue %u", static_cast<unsigned>(m.epilogue));
 
   emulate::Product product{};

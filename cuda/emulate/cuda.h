@@ -19,7 +19,9 @@
 //   FLES_EMULATE_DEVICES=n           devices, 1 unless set; with 0 there is none
 //   FLES_EMULATE_CAPABILITY=n[,n..]  10 times the compute capability of each device, the last that of all others; 80
 //                                    unless set. It decides how much shared memory a block may have
-//   FLES_EMULATE_CUBLASLT=present|absent|unable   whether cuBLASLt is there, and has an algorithm for anything
+//   FLES_EMULATE_CUBLASLT=present|absent|unable|older|refusing
+//                                                 whether cuBLASLt is there, has an algorithm for anything, knows
+//                                                 epilogues, and does what it has found an algorithm for
 //   FLES_EMULATE_ABORT=1             abort() at an error, for a debugger
 //   FLES_EMULATE_LOG=path            a file for what the host asks of the device (log.h)
 #pragma once

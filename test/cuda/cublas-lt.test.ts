@@ -90,7 +90,8 @@ describe.skipIf(!cuda?.description.startsWith('emulated'))('cuBLASLt on cuda', (
       for (const [j, value] of out.entries()) expect(value).toBeCloseTo(others[i]![j]!, 5);
   });
 
-  test.each(['absent', 'unable'])('is done without where it is %s, with the same values', (state) => {
+  const states = ['absent', 'unable', 'older', 'refusing'];
+  test.each(states)('is done without where it is %s, with the same values', (state) => {
     const all = ['float32', 'bfloat16'].flatMap((dtype) => parts.map((one) => ({ ...shape, dtype, ...one })));
     const { outs, asked } = run(all, { FLES_EMULATE_CUBLASLT: state });
     for (const one of asked) expect(work(one).slice(0, 2)).toEqual(['multiply', 'launch']);
@@ -99,8 +100,8 @@ describe.skipIf(!cuda?.description.startsWith('emulated'))('cuBLASLt on cuda', (
       for (const [j, value] of out.entries()) expect(value).toBeCloseTo(expected[i]![j]!, 5);
   });
 
-  test('is asked for an algorithm once a shape, also where it has none', () => {
-    for (const state of ['present', 'unable']) {
+  test('is asked for an algorithm once a shape, also where it has none or refuses it', () => {
+    for (const state of ['present', 'unable', 'refusing']) {
       const { asked } = run(
         [0, 1, 2].map(() => ({ ...shape, bias: true })),
         { FLES_EMULATE_CUBLASLT: state },
@@ -108,6 +109,12 @@ describe.skipIf(!cuda?.description.startsWith('emulated'))('cuBLASLt on cuda', (
       expect(asked.map((lines) => count(lines, 'find algorithms'))).toEqual([1, 0, 0]);
       expect(asked.map((lines) => count(lines, 'create matmul'))).toEqual([1, 0, 0]);
     }
+  });
+
+  test('is not asked for an algorithm with an epilogue that it does not know', () => {
+    const { asked } = run([{ ...shape, bias: true }], { FLES_EMULATE_CUBLASLT: 'older' });
+    expect(count(asked[0]!, 'create matmul')).toBe(1);
+    expect(count(asked[0]!, 'find algorithms')).toBe(0);
   });
 
   test('plans no more shapes than are kept, and keeps those in use', () => {

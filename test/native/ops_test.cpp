@@ -49,7 +49,7 @@ Value known(const std::map<std::string, Value>& values, const char* name) {
 class Arguments {
  public:
   Arguments(const Backend& backend, int variant, bool screened)
-      : backend_(backend), variant_(variant), screened_(screened && variant == 0) {}
+      : backend_(backend), variant_(variant), screened_(screened) {}
   ~Arguments() {
     for (PackedMatrix* matrix : packed_) backend_.release_packed(backend_.self, matrix);
   }
@@ -110,7 +110,8 @@ class Arguments {
     matrix = packed(N, K, static_cast<DataType>(variant_ % kDataTypes));
   }
   void optional_weight(const char*, const PackedMatrix*& matrix, int N, int K, DataType type) {
-    matrix = screened_ ? packed(N, K, type) : nullptr;
+    const bool may_be = with_argmax_ && static_cast<DataType>(variant_ % kDataTypes) != DataType::kInt8;
+    matrix = screened_ && may_be ? packed(N, K, type) : nullptr;
   }
 
   // What the op has written, by output.

@@ -121,12 +121,12 @@ describe.each([
 
 const models = locate('FLES_MODELS', 'splade-tiny');
 
-test.skipIf(!models.found)(
-  `the int8 screen of the vocabulary changes no bit of a step, and is not used where logits below 0 count${models.reason}`,
-  async () => {
+test.skipIf(!models.found).each(['float32', 'bfloat16'] as const)(
+  `the int8 screen of the vocabulary changes no bit of a step in %s, and is not used where logits below 0 count${models.reason}`,
+  async (dtype) => {
     const real = {
       directory: join(models.directory, 'splade-tiny'),
-      options: { dropped: new Int32Array(0), bagDropped: new Int32Array(0) },
+      options: { dtype, dropped: new Int32Array(0), bagDropped: new Int32Array(0) },
     };
     const step = async (weights: NativeObjective['weights']) => {
       const trainer = await createTrainer(real);

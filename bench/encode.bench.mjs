@@ -20,7 +20,7 @@ import { parseArgs } from 'node:util';
 import { Contender } from './support/contender.mjs';
 import { fles, native } from './support/fles.mjs';
 import { provenance } from './support/machine.mjs';
-import { sparseBertBase } from './support/random-model.mjs';
+import { trainedBertBase } from './support/random-model.mjs';
 import { interleave, quantile, ratio, summary } from './support/statistics.mjs';
 import { fixedTexts, nfcorpusTexts, vocabulary } from './support/texts.mjs';
 
@@ -62,7 +62,7 @@ const python = process.env.FLES_BENCH_PYTHON;
 const nodeModules = process.env.FLES_BENCH_NODE_MODULES;
 
 const { name: vocabularyName, words } = vocabulary();
-const model = sparseBertBase(words);
+const model = trainedBertBase(words);
 const onnx = join(model, 'onnx/model.onnx');
 const onnxInt8 = join(model, 'onnx/model_quantized.onnx');
 if (python && !existsSync(onnxInt8)) {

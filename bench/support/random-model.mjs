@@ -46,11 +46,11 @@ function fill(name, values, bias, state) {
   state.seed = s;
 }
 
-/** The folder of a random BERT-base (438 MB) of which every term is a term of nearly every text. */
-export const randomBertBase = (words) => randomModel('bert-base', BERT_BASE, words);
+/** The folder of a random BERT-base (438 MB) whose documents of 256 tokens have some 250 terms, as splade-tiny's have. */
+export const trainedBertBase = (words) => randomModel('bert-base-trained', BERT_BASE, words, -2.1);
 
-/** The same whose documents of 256 tokens have some 250 terms, as those of trained encoders have (splade-tiny: 252). */
-export const sparseBertBase = (words) => randomModel('bert-base-sparse', BERT_BASE, words, -2.1);
+/** Of one whose documents of 256 tokens have the 933 terms that a training step of `v12b` is predicted for. */
+export const trainingBertBase = (words) => randomModel('bert-base-training', BERT_BASE, words, -1.9);
 
 /** The folder of a random model, made on first use below the system's temporary folder. */
 export function randomModel(name, size, words, bias = 0) {

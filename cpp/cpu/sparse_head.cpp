@@ -170,32 +170,50 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
   });
 }
 
-// Upper bounds from int8 products, then the exact logits of the terms that can be above the cut. Returns how many.
+// Upper bounds from int8 products, then the exact logits of the terms that can be above the cut, and of all terms of
+// texts that have too few above it. Returns how many.
 int64_t screened(State& state, const SparseHeadForward& a) {
   const std::vector<float> norms = norms_of_rows(state, a);
   pool(state, a, *a.screen, norms.data());
   const int most = 16 * state.kernels->NR;  // candidates handed out together
   std::vector<int32_t> terms;
   std::vector<Part> parts;
+  const auto hand_out = [&](int text, size_t first) {
+    for (size_t i = first; i < terms.size(); i += most) {
+      parts.push_back({text, static_cast<int>(i), static_cast<int>(std::min<size_t>(most, terms.size() - i))});
+    }
+  };
   for (int b = 0; b < a.B; ++b) {
-    const size_t begin = terms.size();
+    const size_t first = terms.size();
     float* bounds = a.pooled + int64_t{b} * a.V;
     for (int v = 0; v < a.V; ++v) {
       if (!(bounds[v] <= a.cut)) terms.push_back(v);  // NaN too: as without a screen, other rows decide
       bounds[v] = -std::numeric_limits<float>::infinity();
       if (a.argmax != nullptr) a.argmax[int64_t{b} * a.V + v] = -1;
     }
-    for (size_t i = begin; i < terms.size(); i += most) {
-      parts.push_back({b, static_cast<int>(i), static_cast<int>(std::min<size_t>(most, terms.size() - i))});
-    }
+    hand_out(b, first);
   }
+  const auto count = static_cast<int64_t>(terms.size());
   // Where most terms are candidates the plain way is shorter.
-  if (static_cast<int64_t>(terms.size()) > int64_t{a.B} * a.V / 4) {
+  if (count > int64_t{a.B} * a.V / 4) {
     pool(state, a, *a.weight, nullptr);
-  } else {
-    compute_candidates(state, a, terms, parts, most);
+    return count;
   }
-  return static_cast<int64_t>(terms.size());
+  compute_candidates(state, a, terms, parts, most);
+  if (a.least == 0) return count;
+
+  terms.clear(), parts.clear();
+  for (int b = 0; b < a.B; ++b) {
+    const float* pooled = a.pooled + int64_t{b} * a.V;
+    if (a.offsets[b] == a.offsets[b + 1]) continue;
+    if (std::count_if(pooled, pooled + a.V, [&](float z) { return z > a.cut; }) >= std::min(a.least, a.V)) continue;
+    const size_t first = terms.size();
+    terms.resize(first + a.V);
+    std::iota(terms.begin() + static_cast<std::ptrdiff_t>(first), terms.end(), 0);
+    hand_out(b, first);
+  }
+  if (!terms.empty()) compute_candidates(state, a, terms, parts, most);
+  return count + static_cast<int64_t>(terms.size());
 }
 
 }  // namespace

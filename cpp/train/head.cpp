@@ -16,7 +16,7 @@ class SparseHead : public Head {
 
   void forward(const RaggedBatch& texts, int first_text, Need need, const float* in, float* rows) override {
     const Backend& b = model_.backend();
-    const bool screened = keeps_places() && need == Need::kPositive && screen_.wanted();
+    const bool screened = keeps_places() && !need.all && screen_.wanted();
     const PackedMatrix* screen = screened ? model_.screen() : nullptr;
     auto* candidates = reinterpret_cast<int32_t*>(candidates_.data());
     b.sparse_head(b.self, {.in = in,
@@ -33,6 +33,7 @@ class SparseHead : public Head {
                            .screen = screen,
                            .candidates = screen == nullptr ? nullptr : candidates,
                            .cut = 0.0f,
+                           .least = need.largest,
                            .numerics = Numerics::kFast});
     if (screen == nullptr) return;
     int32_t count = 0;

@@ -10,8 +10,12 @@
 
 namespace fles {
 
-// Which values must be right: all, or those above 0 alone, the others being anything up to 0.
-enum class Need { kAll, kPositive };
+// Which values must be right: all, or those above 0 and the `largest` largest of each text, the others being anything
+// that is not above these.
+struct Need {
+  bool all;
+  int largest;
+};
 
 class Head {
  public:

@@ -28,8 +28,9 @@ namespace {
 
 // Texts without tokens are among the 6, and one has more rows than an op hands out at once.
 const std::map<std::string, int> kSizes = {
-    {"B", 6}, {"M", 5},   {"C", 39}, {"D", 9},   {"H", 3},   {"K", 45},        {"N", 173},       {"P", 151},
-    {"Q", 5}, {"R", 211}, {"k", 7},  {"T", 172}, {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77},
+    {"B", 6},   {"M", 5},         {"C", 39},        {"D", 9},     {"H", 3},      {"K", 45},
+    {"N", 173}, {"P", 151},       {"Q", 5},         {"R", 211},   {"k", 7},      {"T", 172},
+    {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77}, {"least", 40},
 };
 const std::map<std::string, float> kNumbers = {
     {"beta1", 0.9f},         {"beta2", 0.999f}, {"cut", 0.3f},     {"correction1", 0.1f},

@@ -13,13 +13,13 @@ import {
 import { cases, logits, reference, type SparseHeadArguments } from './sparse_head.cases';
 
 const run = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
-  runOp(device, 'sparse_head', { cut: 0, ...args, dtype }, { pooled: unwritten(args.B * args.V) }).pooled;
+  runOp(device, 'sparse_head', { cut: 0, least: 0, ...args, dtype }, { pooled: unwritten(args.B * args.V) }).pooled;
 
 const runWithArgmax = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
   runOp(
     device,
     'sparse_head',
-    { cut: 0, ...args, dtype },
+    { cut: 0, least: 0, ...args, dtype },
     {
       pooled: unwritten(args.B * args.V),
       argmax: new Int32Array(args.B * args.V).fill(-7),
@@ -97,11 +97,11 @@ describe.each(devices)('sparse_head on %s', (device) => {
 
   describe('with a screen', () => {
     /** Values and rows with the screen, and how many terms it let pass. */
-    const screened = (args: SparseHeadArguments, cut: number, dtype: DataType = 'float32') =>
+    const screened = (args: SparseHeadArguments, cut: number, dtype: DataType = 'float32', least = 0) =>
       runOp(
         device,
         'sparse_head',
-        { ...args, dtype, cut, screen: args.weight },
+        { ...args, dtype, cut, least, screen: args.weight },
         {
           pooled: unwritten(args.B * args.V),
           argmax: new Int32Array(args.B * args.V).fill(-7),
@@ -163,6 +163,27 @@ describe.each(devices)('sparse_head on %s', (device) => {
       },
     );
 
+    test('a text with too few values above the cut is whole', () => {
+      const args = sparse(false);
+      const whole = runWithArgmax(device, args);
+      const above = (b: number) => whole.pooled.subarray(b * args.V, (b + 1) * args.V).filter((z) => z > 0).length;
+      const counts = Array.from({ length: args.B }, (_, b) => above(b));
+      const most = Math.max(...counts);
+      expect(most).toBeGreaterThan(Math.min(...counts));
+      for (const least of [1, most, most + 1, args.V, args.V + 5]) {
+        const { pooled, argmax } = screened(args, 0, 'float32', least);
+        for (const [b, count] of counts.entries()) {
+          const row = [b * args.V, (b + 1) * args.V] as const;
+          if (count >= least) {
+            if (device !== 'cuda') expect(argmax.subarray(...row)).toContain(-1);
+            continue;
+          }
+          expect(pooled.subarray(...row)).toEqual(whole.pooled.subarray(...row));
+          expect(argmax.subarray(...row)).toEqual(whole.argmax.subarray(...row));
+        }
+      }
+    });
+
     test('few terms pass where few are above the cut', () => {
       const args = sparse(false);
       const above = runWithArgmax(device, args).pooled.filter((z) => z > 0).length;
@@ -177,7 +198,7 @@ describe.each(devices)('sparse_head on %s', (device) => {
     test('a sum or a weight in another type is refused', () => {
       const { args } = cases.find(({ args }) => args.pooling === 'sum')!;
       expect(() => screened(args, 0)).toThrow(/sum/);
-      const other = { ...sparse(false), dtype: 'int8', cut: 0 };
+      const other = { ...sparse(false), dtype: 'int8', cut: 0, least: 0 };
       expect(() =>
         native.runOp(device, 'sparse_head', { ...other, screen: other.weight, pooled: unwritten(4 * other.V) }),
       ).toThrow(/in int8/);

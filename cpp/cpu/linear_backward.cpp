@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "cpu/parts.h"
 #include "cpu/product.h"
 #include "ops/checks.h"
 
@@ -25,13 +26,19 @@ const uint8_t* pack_panels(State& state, const ProductKernels& products, const f
 }
 
 void add_column_sums(State& state, const LinearBackward& a) {
-  constexpr int kColumns = 64;
-  state.pool->parallel_for((a.N + kColumns - 1) / kColumns, [&](int64_t group, int) {
-    const int64_t first = group * kColumns;
-    const int64_t last = std::min<int64_t>(a.N, first + kColumns);
-    for (int64_t t = 0; t < a.T; ++t) {
-      for (int64_t n = first; n < last; ++n) a.d_bias[n] += a.d_out[t * a.N + n];
-    }
+  const TrainKernels& train = state.kernels->train;
+  // Each part of the rows sums into a row of its own, as it lies in memory; then these are added up.
+  constexpr int kRows = 256;
+  const int64_t parts = part_count(a.T, kRows);
+  float* sums = state.other.floats(static_cast<size_t>(parts * a.N));
+  parallel_parts(*state.pool, a.T, kRows, [&](int64_t first, int64_t last) {
+    float* sum = sums + first / kRows * a.N;
+    std::fill_n(sum, a.N, 0.0f);
+    train.add_chosen(a.d_out + first * a.N, a.N, nullptr, last - first, sum, a.N);
+  });
+  constexpr int kColumns = 128;
+  parallel_parts(*state.pool, a.N, kColumns, [&](int64_t first, int64_t last) {
+    train.add_chosen(sums + first, a.N, nullptr, parts, a.d_bias + first, static_cast<int>(last - first));
   });
 }
 

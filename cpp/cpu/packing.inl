@@ -15,14 +15,18 @@ FLES_INLINE void for_weight_rows(const float* rows, int count, int first, int K,
   }
 }
 
-// Of Float32, or of SplitFloat32, as are panels below.
+// Of Float32, or of SplitFloat32, as are panels below. A few values of all rows at a time: what they are written to
+// stays in the first-level cache until its columns are full.
 template <class D>
 static void pack_weight_float32(const float* rows, int count, int first, int K, void* packed) {
-  for_weight_rows<D>(rows, count, first, K, packed, [&](float* panel, int column, const float* from) {
-    float* to = panel + column;
-    for (int k = 0; k < K; ++k) to[int64_t{k} * NR] = from[k];
-    for (int k = K; k < padded_for<D>(K); ++k) to[int64_t{k} * NR] = 0.0f;
-  });
+  constexpr int kAtOnce = 64;
+  for (int begin = 0; begin < padded_for<D>(K); begin += kAtOnce) {
+    const int end = padded_for<D>(K) < begin + kAtOnce ? padded_for<D>(K) : begin + kAtOnce;
+    for_weight_rows<D>(rows, count, first, K, packed, [&](float* panel, int column, const float* from) {
+      float* to = panel + column;
+      for (int k = begin; k < end; ++k) to[int64_t{k} * NR] = k < K ? from[k] : 0.0f;
+    });
+  }
 }
 
 static void pack_weight_bfloat16(const float* rows, int count, int first, int K, void* packed) {

@@ -65,7 +65,7 @@ say(
   '',
   `BERT-base with the sparse head, ${encode.weights} weights${
     encode.vocabulary ? ' that give documents as many terms as trained ones do' : ''
-  }; float32 where no type is named. fles starts from texts, the others from token ids, in batches padded to their longest text.` +
+  }; float32 where no type is named. Shares of the peak count the whole projection to the vocabulary, of which the screen (encoding.md) spares fles a part. fles starts from texts, the others from token ids, in batches padded to their longest text.` +
     (encode.cpuSixteenBits === 'int16'
       ? ' Where bfloat16 is named, fles multiplies whole numbers of 16 bits, which are faster on this processor (encoding.md).'
       : ''),
@@ -85,7 +85,7 @@ if (sections.documents) {
     '',
     `${sections.documents[0].documents} documents of NFCorpus, cut at 256 tokens${
       sections.documents[0].terms
-        ? `: ${sections.documents[0].tokens.toFixed(0)} tokens of the vocabulary of ${encode.vocabulary} and ${sections.documents[0].terms.toFixed(0)} terms each`
+        ? `: ${sections.documents[0].tokens.toFixed(0)} tokens (${encode.vocabulary}) and ${sections.documents[0].terms.toFixed(0)} terms each`
         : ''
     }.`,
     '',

@@ -60,8 +60,8 @@ const batchOf = (shape) => ({
 });
 
 /**
- * Multiplications and additions that a step cannot do without: products forward once and backward twice, attention
- * likewise, the vocabulary projection forward alone, for its gradient is wanted at the largest logits only. What gradient
+ * Multiplications and additions of a step that leaves nothing out: products forward once and backward twice, attention
+ * likewise, the whole vocabulary projection, which a screen spares fles, forward alone, for its gradient is wanted at the largest logits only. What gradient
  * caching computes a second time is not among them.
  */
 function flopOf({ queries, documents }) {
@@ -110,6 +110,7 @@ for (const name of options.only.split(',')) {
       ofPeak: row.gflop / summary(seconds[who]).median / peak,
       firstLoss: answers[who][0].loss,
       peakMb: last.peakMb,
+      ...(last.documentTerms && { documentTerms: last.documentTerms }),
       ...(last.parts && { parts: last.parts, bytes: last.bytes, headBytes: last.headBytes }),
       ...(own && seconds[own] && { flesIsFaster: ratio(seconds[who], seconds[own]) }),
     };

@@ -16,8 +16,16 @@ await serve(async ({ queries, documents, settings }) => {
   trainer ??= await createTrainer(spec, { device: 'cpu', dtype, dropout, microBatchTokens });
   const asked = stepArguments({ queries, documents }, settings);
   const begin = performance.now();
-  const { loss, seconds, bytes, headBytes } = await trainer.step(...asked);
+  const { loss, seconds, bytes, headBytes, documentTerms } = await trainer.step(...asked);
   const total = (performance.now() - begin) / 1000;
   const peakMb = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
-  return { seconds: total, parts: seconds, loss, bytes, headBytes, peakMb };
+  return {
+    seconds: total,
+    parts: seconds,
+    loss,
+    bytes,
+    headBytes,
+    documentTerms: documentTerms / documents.length,
+    peakMb,
+  };
 });

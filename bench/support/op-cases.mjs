@@ -84,7 +84,7 @@ export function sparseHead(B, L, C, V = 30522, { type = 'float32', argmax = fals
     flop: 2 * B * L * C * V,
     sizes: { ...lengthsOf(B, L), C, V, type, argmax },
     args: () => ({
-      ...{ ...textsOf(B, L), C, V, pooling: 'max', cut: 0, least: 0, dtype: type },
+      ...{ ...textsOf(B, L), C, V, pooling: 'max', cut: 0, least: 0, least_from: 0, dtype: type },
       ...{ in: floats(B * L * C), weight: floats(V * C), bias: floats(V), pooled: zeros(B * V) },
       ...(argmax && { argmax: whole(B * V) }),
     }),

@@ -1,5 +1,5 @@
-// Model folders with random weights, of BERT-base's size or another, for speed alone: arithmetic does not depend on the
-// values.
+// Model folders with random weights, of BERT-base's size or another, for speed alone: only how many terms a text has makes a
+// difference to that.
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -49,8 +49,9 @@ struct HeadPanels {
   float* pooled;      // (texts, ld) from the first column on
   int32_t* argmax;    // likewise, or null
   int64_t ld;
-  // Of int8, for a screen: (rows, 2) L2 norms of each row and of what rounding took from it. Pooled is then the maximum
-  // of upper bounds on the logits in float32, by Cauchy and Schwarz: |x w - x'w'| <= |x - x'| |w| + |x'| |w - w'|.
+  // Of int8, for a screen: (rows, 2) bounds on the L2 norm of each rounded row and on what rounding took from it.
+  // Pooled is then the maximum of upper bounds on the logits, by Cauchy and Schwarz: |x w - x'w'| <= |x - x'| |w| +
+  // |x'| |w - w'|.
   const float* row_norms;
   void* scratch;  // 64-byte aligned, for the panels at once
 };

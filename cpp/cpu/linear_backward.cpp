@@ -27,18 +27,22 @@ const uint8_t* pack_panels(State& state, const ProductKernels& products, const f
 
 void add_column_sums(State& state, const LinearBackward& a) {
   const TrainKernels& train = state.kernels->train;
-  // Each part of the rows sums into a row of its own, as it lies in memory; then these are added up.
+  const float* rows = a.d_out;
+  int64_t count = a.T;
+  // Each part of many rows sums into a row of its own, as it lies in memory; then these are added up.
   constexpr int kRows = 256;
-  const int64_t parts = part_count(a.T, kRows);
-  float* sums = state.other.floats(static_cast<size_t>(parts * a.N));
-  parallel_parts(*state.pool, a.T, kRows, [&](int64_t first, int64_t last) {
-    float* sum = sums + first / kRows * a.N;
-    std::fill_n(sum, a.N, 0.0f);
-    train.add_chosen(a.d_out + first * a.N, a.N, nullptr, last - first, sum, a.N);
-  });
+  if (count > kRows) {
+    float* sums = state.other.floats(static_cast<size_t>(part_count(a.T, kRows) * a.N));
+    parallel_parts(*state.pool, a.T, kRows, [&](int64_t first, int64_t last) {
+      float* sum = sums + first / kRows * a.N;
+      std::fill_n(sum, a.N, 0.0f);
+      train.add_chosen(a.d_out + first * a.N, a.N, nullptr, last - first, sum, a.N);
+    });
+    rows = sums, count = part_count(a.T, kRows);
+  }
   constexpr int kColumns = 128;
   parallel_parts(*state.pool, a.N, kColumns, [&](int64_t first, int64_t last) {
-    train.add_chosen(sums + first, a.N, nullptr, parts, a.d_bias + first, static_cast<int>(last - first));
+    train.add_chosen(rows + first, a.N, nullptr, count, a.d_bias + first, static_cast<int>(last - first));
   });
 }
 

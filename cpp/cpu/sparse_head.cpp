@@ -57,7 +57,7 @@ void pool(State& state, const SparseHeadForward& a, const PackedMatrix& matrix, 
 
 // What rounding to the type of a weight takes at most from a row of C values, as a share of its L2 norm.
 double rounded(DataType type, int C) {
-  if (type == DataType::kBfloat16) return std::ldexp(1.0, -9);
+  if (type == DataType::kBfloat16) return std::ldexp(1.0, -8);  // it keeps 8 bits
   // Half a step each, of which the row's norm, rounded up by a sixteenth at most, has 32767 (int16.inl).
   if (type == DataType::kInt16) return 0.55 * std::sqrt(static_cast<double>(C)) / 32767;
   return 0;
@@ -78,7 +78,7 @@ std::vector<float> norms_of_rows(State& state, const SparseHeadForward& a) {
     float largest = 0;
     for (int c = 0; c < a.C; ++c) largest = std::max(largest, std::fabs(row[c]));
     const double scale = largest / 127.0F;
-    const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
+    const float inverse = 127.0F / largest < INFINITY ? 127.0F / largest : 0.0F;
     double squares[kLanes] = {};
     double errors[kLanes] = {};
     const auto add = [&](int c, int lane) {
@@ -165,33 +165,30 @@ void compute_candidates(State& state, const SparseHeadForward& a, const std::vec
     for (int i = 0; i < part.count; ++i) {
       const int64_t place = int64_t{part.text} * a.V + own[i];
       a.pooled[place] = pooled[i];
-      if (a.argmax != nullptr) a.argmax[place] = first + argmax[i];
+      if (a.argmax != nullptr) a.argmax[place] = argmax[i] < 0 ? -1 : first + argmax[i];
     }
   });
 }
 
-// Upper bounds from int8 products, then the exact logits of the terms that can be above the cut, and of all terms of
-// texts that have too few above it. Returns how many.
+// Upper bounds from int8 products, then the exact logits of the terms that can be above the cut; of all terms where a
+// text has too few above it. Returns how many.
 int64_t screened(State& state, const SparseHeadForward& a) {
   const std::vector<float> norms = norms_of_rows(state, a);
   pool(state, a, *a.screen, norms.data());
   const int most = 16 * state.kernels->NR;  // candidates handed out together
   std::vector<int32_t> terms;
   std::vector<Part> parts;
-  const auto hand_out = [&](int text, size_t first) {
-    for (size_t i = first; i < terms.size(); i += most) {
-      parts.push_back({text, static_cast<int>(i), static_cast<int>(std::min<size_t>(most, terms.size() - i))});
-    }
-  };
   for (int b = 0; b < a.B; ++b) {
     const size_t first = terms.size();
     float* bounds = a.pooled + int64_t{b} * a.V;
     for (int v = 0; v < a.V; ++v) {
-      if (!(bounds[v] <= a.cut)) terms.push_back(v);  // NaN too: as without a screen, other rows decide
+      if (bounds[v] > a.cut) terms.push_back(v);
       bounds[v] = -std::numeric_limits<float>::infinity();
       if (a.argmax != nullptr) a.argmax[int64_t{b} * a.V + v] = -1;
     }
-    hand_out(b, first);
+    for (size_t i = first; i < terms.size(); i += most) {
+      parts.push_back({b, static_cast<int>(i), static_cast<int>(std::min<size_t>(most, terms.size() - i))});
+    }
   }
   const auto count = static_cast<int64_t>(terms.size());
   // Where most terms are candidates the plain way is shorter.
@@ -200,20 +197,14 @@ int64_t screened(State& state, const SparseHeadForward& a) {
     return count;
   }
   compute_candidates(state, a, terms, parts, most);
-  if (a.least == 0) return count;
-
-  terms.clear(), parts.clear();
-  for (int b = 0; b < a.B; ++b) {
+  for (int b = a.least == 0 ? a.B : a.least_from; b < a.B; ++b) {
     const float* pooled = a.pooled + int64_t{b} * a.V;
     if (a.offsets[b] == a.offsets[b + 1]) continue;
     if (std::count_if(pooled, pooled + a.V, [&](float z) { return z > a.cut; }) >= std::min(a.least, a.V)) continue;
-    const size_t first = terms.size();
-    terms.resize(first + a.V);
-    std::iota(terms.begin() + static_cast<std::ptrdiff_t>(first), terms.end(), 0);
-    hand_out(b, first);
+    pool(state, a, *a.weight, nullptr);
+    return int64_t{a.B} * a.V;
   }
-  if (!terms.empty()) compute_candidates(state, a, terms, parts, most);
-  return count + static_cast<int64_t>(terms.size());
+  return count;
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ const float* Encoder::pool(const RaggedBatch& batch, const SparseOptions& option
                                        .screen = screened ? p.screen.get() : nullptr,
                                        .candidates = candidates,
                                        .cut = lowest_logit(options),
-                                       .least = 0});
+                                       .least = 0,
+                                       .least_from = 0});
   if (screened) {
     int32_t count = 0;
     backend_.download(backend_.self, &count, candidates, sizeof count);

@@ -7,9 +7,9 @@
 //   argmax   (B, V)    max only, or null: row (0..T-1) of the largest z; the lowest row wins a tie
 // With `screen` (max only), the same weight packed in int8, terms may be left out whose largest logit has an upper
 // bound, from int8 products and the norms of what rounding took, that is not above `cut`: they get -infinity and argmax
-// -1. All others have the bits that they have without it, and so have all of a text of which fewer than `least` values
-// are above the cut: its `least` largest are there in any case. `candidates` tells how many of the B V were computed. A
-// text without tokens gets -infinity (max) or 0 (sum), and argmax -1.
+// -1. All others have the bits that they have without it. Where one of the texts from `least_from` on has fewer than
+// `least` values above the cut, nothing is left out: their `least` largest are there in any case. `candidates` tells
+// how many of the B V were computed. A text without tokens gets -infinity (max) or 0 (sum), and argmax -1.
 #pragma once
 #include <cstdint>
 
@@ -31,13 +31,14 @@ struct SparseHeadForward {
   const PackedMatrix* screen;  // or null
   int32_t* candidates;         // one number, or null
   float cut;
-  int least;
+  int least, least_from;
   Numerics numerics = Numerics::kBatchInvariant;
 };
 
 template <class Visitor>
 void fields(Visitor& v, SparseHeadForward& a) {
-  v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V), v.size("least", a.least);
+  v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("V", a.V), v.size("least", a.least),
+      v.size("least_from", a.least_from);
   v.choice("pooling", a.pooling, {"max", "sum", "sum_log1p"});
   v.optional_choice("numerics", a.numerics, {"batch_invariant", "fast"});
   v.input("in", a.in, int64_t{a.T} * a.C);

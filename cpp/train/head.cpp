@@ -1,5 +1,7 @@
 #include "train/head.h"
 
+#include <algorithm>
+
 namespace fles {
 namespace {
 
@@ -34,6 +36,7 @@ class SparseHead : public Head {
                            .candidates = screen == nullptr ? nullptr : candidates,
                            .cut = 0.0f,
                            .least = need.largest,
+                           .least_from = std::max(0, need.first - first_text),
                            .numerics = Numerics::kFast});
     if (screen == nullptr) return;
     int32_t count = 0;

@@ -10,11 +10,11 @@
 
 namespace fles {
 
-// Which values must be right: all, or those above 0 and the `largest` largest of each text, the others being anything
-// that is not above these.
+// Which values must be right: all, or those above 0 and, from text `first` of the step on, the `largest` largest of
+// each text. The others may be anything that is neither above 0 nor among these.
 struct Need {
   bool all;
-  int largest;
+  int largest, first;
 };
 
 class Head {

@@ -210,10 +210,13 @@ StepReport Trainer::step(const TrainingBatch& batch, const ObjectiveSettings& ob
   std::vector<int32_t> ids(texts.count());
   std::iota(ids.begin(), ids.end(), 0);
   begin(std::move(texts), std::move(ids));
-  // Only the pull on dark texts looks at logits below 0: at the largest of those that are not dropped.
+  // Only the pull on dark documents looks at logits below 0: at the largest of those that are not dropped.
   const bool pulled = objective.weights[static_cast<size_t>(LossTerm::kAntiCollapse)] > 0;
-  const int pulled_terms = objective.collapse_k + static_cast<int>(options_.dropped.size());
-  forward(first_row, {.all = false, .largest = pulled ? pulled_terms : 0}, cancelled);
+  const int64_t terms = int64_t{objective.collapse_k} + static_cast<int64_t>(options_.dropped.size());
+  const Need need{.all = false,
+                  .largest = pulled ? static_cast<int>(std::min<int64_t>(terms, columns())) : 0,
+                  .first = batch.queries.count() - first_row};
+  forward(first_row, need, cancelled);
   StepReport report;
   report.losses = evaluate(batch, objective);
   backward_from(first_row, cancelled);
@@ -231,7 +234,7 @@ std::vector<float> Trainer::encode(Texts texts, std::vector<int32_t> text_ids, c
   const std::scoped_lock held(one_call_);
   std::vector<float> pooled(static_cast<size_t>(texts.count()) * columns());
   begin(std::move(texts), std::move(text_ids));
-  forward(0, {.all = true, .largest = 0}, cancelled);
+  forward(0, {.all = true, .largest = 0, .first = 0}, cancelled);
   backend().download(backend().self, pooled.data(), pooled_, pooled.size() * sizeof(float));
   return pooled;
 }

@@ -32,7 +32,7 @@ test.skipIf(!cuda?.description.startsWith('emulated'))(
     const outputs = 4 * B * V;
     expect(2 * T * C).toBe(1.5 * outputs);
     const args = {
-      ...{ B, T, C, V, pooling: 'max', cut: 0, least: 0, dtype: 'bfloat16' },
+      ...{ B, T, C, V, pooling: 'max', cut: 0, least: 0, least_from: 0, dtype: 'bfloat16' },
       in: randomFloats(T * C, 1),
       weight: randomFloats(V * C, 2),
       bias: randomFloats(V, 3),

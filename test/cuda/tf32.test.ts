@@ -49,7 +49,7 @@ describe('products with TF32 on cuda', () => {
 
   test('the sparse head does so too', () => {
     const offsets = offsetsOf([3, 0, 127]);
-    const args = { B: 3, T, C, V, pooling: 'max', in: input, weight, bias, offsets, cut: 0, least: 0 };
+    const args = { B: 3, T, C, V, pooling: 'max', in: input, weight, bias, offsets, cut: 0, least: 0, least_from: 0 };
     const { pooled } = runOp('cuda', 'sparse_head', args, { pooled: unwritten(3 * V) });
     const largest = (rows: number[], first: number, last: number, v: number) =>
       Math.max(...Array.from({ length: last - first }, (_, t) => rows[(first + t) * V + v]!));

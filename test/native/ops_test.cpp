@@ -30,7 +30,7 @@ namespace {
 const std::map<std::string, int> kSizes = {
     {"B", 6},   {"M", 5},         {"C", 39},        {"D", 9},     {"H", 3},      {"K", 45},
     {"N", 173}, {"P", 151},       {"Q", 5},         {"R", 211},   {"k", 7},      {"T", 172},
-    {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77}, {"least", 40},
+    {"V", 203}, {"count", 70001}, {"normalize", 1}, {"seed", 77}, {"least", 40}, {"least_from", 1},
 };
 const std::map<std::string, float> kNumbers = {
     {"beta1", 0.9f},         {"beta2", 0.999f}, {"cut", 0.3f},     {"correction1", 0.1f},
@@ -191,7 +191,7 @@ class EveryOp : public testing::TestWithParam<const Kernels*> {
   // check(name, function, arguments) for every op, for every variant of its choices.
   template <class Check>
   static void for_every_op(Check&& check) {
-    for (int variant = 0; variant < 4; ++variant) {
+    for (const int variant : {0, 1, 2, 3, 9}) {  // 0, 3 and 9 have a screen: of float32, int16 and bfloat16
 #define FLES_OP(op, Struct)                                                                     \
   {                                                                                             \
     SCOPED_TRACE(testing::Message() << #op << ", variant " << variant);                         \

@@ -13,13 +13,18 @@ import {
 import { cases, logits, reference, type SparseHeadArguments } from './sparse_head.cases';
 
 const run = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
-  runOp(device, 'sparse_head', { cut: 0, least: 0, ...args, dtype }, { pooled: unwritten(args.B * args.V) }).pooled;
+  runOp(
+    device,
+    'sparse_head',
+    { cut: 0, least: 0, least_from: 0, ...args, dtype },
+    { pooled: unwritten(args.B * args.V) },
+  ).pooled;
 
 const runWithArgmax = (device: string, args: SparseHeadArguments, dtype: DataType = 'float32') =>
   runOp(
     device,
     'sparse_head',
-    { cut: 0, least: 0, ...args, dtype },
+    { cut: 0, least: 0, least_from: 0, ...args, dtype },
     {
       pooled: unwritten(args.B * args.V),
       argmax: new Int32Array(args.B * args.V).fill(-7),
@@ -97,11 +102,11 @@ describe.each(devices)('sparse_head on %s', (device) => {
 
   describe('with a screen', () => {
     /** Values and rows with the screen, and how many terms it let pass. */
-    const screened = (args: SparseHeadArguments, cut: number, dtype: DataType = 'float32', least = 0) =>
+    const screened = (args: SparseHeadArguments, cut: number, dtype: DataType = 'float32', least = 0, least_from = 0) =>
       runOp(
         device,
         'sparse_head',
-        { ...args, dtype, cut, least, screen: args.weight },
+        { ...args, dtype, cut, least, least_from, screen: args.weight },
         {
           pooled: unwritten(args.B * args.V),
           argmax: new Int32Array(args.B * args.V).fill(-7),
@@ -127,9 +132,20 @@ describe.each(devices)('sparse_head on %s', (device) => {
       return { ...args, in: whole(args.in, 1.0049 / 127), weight: whole(args.weight, 1.0049 / 127) };
     };
 
+    /** The same of values halfway between two of bfloat16, all of which are rounded up. */
+    const halfway = () => {
+      const [V, C] = [200, 48];
+      const value = 1 + 3 / 256;
+      const input = new Float32Array(2 * C).fill(value);
+      const weight = Float32Array.from({ length: V * C }, (_, i) => (i % C < Math.floor(i / C) % C ? -value : value));
+      const offsets = Int32Array.of(0, 1, 2);
+      return { B: 2, T: 2, C, V, pooling: 'max' as const, in: input, weight, bias: new Float32Array(V), offsets };
+    };
+
     const screens: [string, SparseHeadArguments][] = [
       ['even inputs', sparse(false)],
       ['inputs that int8 has exactly', exact()],
+      ['inputs that bfloat16 rounds up', halfway()],
       ['inputs with outliers', sparse(true)],
       ['a number of inputs that fills no group', sparse(false, [530, 7])],
       ['fast numerics', { ...sparse(false, [530, 64], 147), numerics: 'fast' }],
@@ -163,23 +179,24 @@ describe.each(devices)('sparse_head on %s', (device) => {
       },
     );
 
-    test('a text with too few values above the cut is whole', () => {
+    test('nothing is left out where a text has too few values above the cut', () => {
       const args = sparse(false);
       const whole = runWithArgmax(device, args);
       const above = (b: number) => whole.pooled.subarray(b * args.V, (b + 1) * args.V).filter((z) => z > 0).length;
       const counts = Array.from({ length: args.B }, (_, b) => above(b));
       const most = Math.max(...counts);
-      expect(most).toBeGreaterThan(Math.min(...counts));
-      for (const least of [1, most, most + 1, args.V, args.V + 5]) {
-        const { pooled, argmax } = screened(args, 0, 'float32', least);
-        for (const [b, count] of counts.entries()) {
-          const row = [b * args.V, (b + 1) * args.V] as const;
-          if (count >= least) {
-            if (device !== 'cuda') expect(argmax.subarray(...row)).toContain(-1);
-            continue;
+      expect(most).toBeGreaterThan(counts[3]!);
+      for (const least of [1, counts[3]!, counts[3]! + 1, most + 1, args.V + 5]) {
+        for (const from of [0, 3, 4]) {
+          const { pooled, argmax, candidates } = screened(args, 0, 'float32', least, from);
+          const hasTokens = (b: number) => args.offsets[b + 1]! > args.offsets[b]!;
+          if (device === 'cuda' || counts.some((count, b) => b >= from && hasTokens(b) && count < least)) {
+            expect(pooled).toEqual(whole.pooled);
+            expect(argmax).toEqual(whole.argmax);
+            expect(candidates[0]).toBe(args.B * args.V);
+          } else {
+            expect(candidates[0]).toBeLessThan(3 * counts.reduce((sum, count) => sum + count));
           }
-          expect(pooled.subarray(...row)).toEqual(whole.pooled.subarray(...row));
-          expect(argmax.subarray(...row)).toEqual(whole.argmax.subarray(...row));
         }
       }
     });
@@ -198,7 +215,7 @@ describe.each(devices)('sparse_head on %s', (device) => {
     test('a sum or a weight in another type is refused', () => {
       const { args } = cases.find(({ args }) => args.pooling === 'sum')!;
       expect(() => screened(args, 0)).toThrow(/sum/);
-      const other = { ...sparse(false), dtype: 'int8', cut: 0, least: 0 };
+      const other = { ...sparse(false), dtype: 'int8', cut: 0, least: 0, least_from: 0 };
       expect(() =>
         native.runOp(device, 'sparse_head', { ...other, screen: other.weight, pooled: unwritten(4 * other.V) }),
       ).toThrow(/in int8/);

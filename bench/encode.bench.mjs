@@ -8,7 +8,8 @@
 // Rivals are optional: onnxruntime-node (float32, and int8 by its dynamic quantisation) where FLES_BENCH_NODE_MODULES names a
 // folder that has it in node_modules, and transformers.js where that folder has it; PyTorch (float32 and bfloat16) and
 // OpenVINO (float32, bfloat16 where the processor has it, and onnxruntime's int8 graph) where FLES_BENCH_PYTHON names a
-// Python that has torch, transformers, onnx, onnxruntime and openvino (it also exports the ONNX files). A rival is compared with this package at the same precision.
+// Python that has torch, transformers, onnx, onnxruntime and openvino (it also exports the ONNX files). A rival is compared
+// with this package at the same precision.
 // Weights of BERT-base are random; the bias of the vocabulary gives documents as many terms as trained weights do, which
 // changes the arithmetic of none but this package's, whose head computes exactly what may be a term (docs/encoding.md). With
 // FLES_MODELS the vocabulary is BERT's, and NFCorpus has its true lengths.
@@ -20,7 +21,7 @@ import { parseArgs } from 'node:util';
 import { Contender } from './support/contender.mjs';
 import { fles, native } from './support/fles.mjs';
 import { provenance } from './support/machine.mjs';
-import { trainedBertBase } from './support/random-model.mjs';
+import { sparseBertBase } from './support/random-model.mjs';
 import { interleave, quantile, ratio, summary } from './support/statistics.mjs';
 import { fixedTexts, nfcorpusTexts, vocabulary } from './support/texts.mjs';
 
@@ -62,7 +63,7 @@ const python = process.env.FLES_BENCH_PYTHON;
 const nodeModules = process.env.FLES_BENCH_NODE_MODULES;
 
 const { name: vocabularyName, words } = vocabulary();
-const model = trainedBertBase(words);
+const model = sparseBertBase(words);
 const onnx = join(model, 'onnx/model.onnx');
 const onnxInt8 = join(model, 'onnx/model_quantized.onnx');
 if (python && !existsSync(onnxInt8)) {

@@ -64,8 +64,10 @@ say(
     'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
   '',
   `BERT-base with the sparse head, ${encode.weights} weights${
-    encode.vocabulary ? ' that give documents as many terms as trained ones do' : ''
-  }; float32 where no type is named. Shares of the peak count the whole projection to the vocabulary, of which the screen (encoding.md) spares fles a part. fles starts from texts, the others from token ids, in batches padded to their longest text.` +
+    encode.vocabulary
+      ? ' that give documents as many terms as trained ones do (shares of the peak count the whole projection to the vocabulary, of which the screen of encoding.md spares fles a part)'
+      : ''
+  }; float32 where no type is named. fles starts from texts, the others from token ids, in batches padded to their longest text.` +
     (encode.cpuSixteenBits === 'int16'
       ? ' Where bfloat16 is named, fles multiplies whole numbers of 16 bits, which are faster on this processor (encoding.md).'
       : ''),

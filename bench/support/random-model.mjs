@@ -47,7 +47,7 @@ function fill(name, values, bias, state) {
 }
 
 /** The folder of a random BERT-base (438 MB) whose documents of 256 tokens have some 250 terms, as splade-tiny's have. */
-export const trainedBertBase = (words) => randomModel('bert-base-trained', BERT_BASE, words, -2.1);
+export const sparseBertBase = (words) => randomModel('bert-base-sparse', BERT_BASE, words, -2.1);
 
 /** Of one whose documents of 256 tokens have the 933 terms that a training step of `v12b` is predicted for. */
 export const trainingBertBase = (words) => randomModel('bert-base-training', BERT_BASE, words, -1.9);

@@ -153,11 +153,17 @@ function compare(milliseconds, texts) {
   return row;
 }
 
-async function timed(contenders, asked) {
-  const runs = Object.fromEntries(
-    Object.entries(contenders).map(([name, contender]) => [name, async () => (await contender.time(asked))[0]]),
-  );
-  return compare(await interleave(runs, rounds), asked.texts.length);
+/** With `flop`, the processor also takes its turn at so many multiply-adds on registers: what fles reaches of that peak. */
+async function timed(contenders, asked, flop) {
+  const runs = Object.entries(contenders).map(([name, contender]) => [
+    name,
+    async () => (await contender.time(asked))[0],
+  ]);
+  if (flop) runs.splice(1, 0, ['peak', async () => flop / native.multiplyAddRate(flop) / 1e6]);
+  const { peak, ...series } = await interleave(Object.fromEntries(runs), rounds);
+  const row = compare(series, asked.texts.length);
+  if (flop) row.contenders.fles.ofPeak = ratio(peak, series.fles);
+  return row;
 }
 
 function print(title, row) {
@@ -165,7 +171,7 @@ function print(title, row) {
   for (const [name, { milliseconds, textsPerSecond, flesIsFaster, ofPeak }] of Object.entries(row.contenders)) {
     const spread = `${milliseconds.low.toFixed(1)}..${milliseconds.high.toFixed(1)}`;
     const rival = flesIsFaster ? `  fles x ${flesIsFaster.median.toFixed(2)}` : '';
-    const peak = ofPeak ? `  ${(100 * ofPeak).toFixed(0)}% of peak` : '';
+    const peak = ofPeak ? `  ${(100 * ofPeak.median).toFixed(0)}% of peak` : '';
     console.log(
       `  ${name.padEnd(16)} ${milliseconds.median.toFixed(1).padStart(9)} ms (${spread})  ${textsPerSecond.toFixed(2)} texts/s${rival}${peak}`,
     );
@@ -189,13 +195,8 @@ if (sections.has('fixed')) {
     const rows = [];
     for (const [length, count] of [...SMALL, ...(options.large ? LARGE : [])]) {
       const asked = await request(fixedTexts(count, length, known), length, Math.min(count, 32));
-      // The machine's speed drifts, so the peak is measured again beside each case.
-      const peaks = [native.roofline().gflops];
-      const row = { length, batch: count, ...(await timed(contenders, asked)) };
-      peaks.push(native.roofline().gflops);
-      row.gflop = flopOf(asked) / 1e9;
-      const reached = row.gflop / (row.contenders.fles.milliseconds.median / 1000);
-      row.contenders.fles.ofPeak = reached / Math.max(...peaks);
+      const flop = flopOf(asked);
+      const row = { length, batch: count, gflop: flop / 1e9, ...(await timed(contenders, asked, flop)) };
       rows.push(row);
       print(`length ${length}, ${count} texts`, row);
     }

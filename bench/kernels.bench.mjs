@@ -4,15 +4,16 @@
 //   npm run bench:kernels [-- --json FILE] [--time MILLISECONDS] [--filter SUBSTRING]
 //
 // Names are op/direction/level axis=value. Figures are medians with quartiles over tinybench's samples; GFLOP/s count a
-// multiply-add as two, GB/s what must be read and written (not the reading of what is only written), and the peak and the
-// bandwidth of reading are measured before and after each case because the machine's speed drifts.
+// multiply-add as two, GB/s what must be read and written (not the reading of what is only written). The machine's speed
+// drifts: before each sample the processor does as many multiply-adds on registers, and the share of the peak is the
+// median of the ratios pair by pair; the bandwidth of reading is measured before and after each case.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Bench } from 'tinybench';
 import { native } from './support/fles.mjs';
 import { provenance } from './support/machine.mjs';
 import * as op from './support/op-cases.mjs';
-import { summary } from './support/statistics.mjs';
+import { ratio, summary } from './support/statistics.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -56,37 +57,41 @@ const cases = [
 
 const report = { ...provenance(), cases: [] };
 for (const { name, op: opName, flop, bytes, args } of cases) {
-  const before = native.roofline();
-  const bench = new Bench({
-    time: Number(options.time),
-    iterations: 5,
-    warmupIterations: 1,
-    warmupTime: 0,
-    retainSamples: true,
-  });
-  bench.add(name, native.prepareOp(`cpu:${cpuLevel}`, opName, args()));
+  const milliseconds = [];
+  const atPeak = [];
+  const before = flop ? null : native.roofline();
+  const run = native.prepareOp(`cpu:${cpuLevel}`, opName, args());
+  const bench = new Bench({ time: Number(options.time), iterations: 5, warmupIterations: 1, warmupTime: 0 });
+  bench.add(
+    name,
+    () => {
+      const start = performance.now();
+      run();
+      milliseconds.push(performance.now() - start);
+    },
+    { beforeEach: () => flop && atPeak.push(flop / native.multiplyAddRate(flop) / 1e6) },
+  );
   await bench.run();
-  const after = native.roofline();
   const { result } = bench.tasks[0];
   if (result.error) throw result.error;
-  const milliseconds = summary(result.latency.samples);
   const row = {
     name: name.replace(/^\w+\/\w+/, `$&/${cpuLevel}`),
-    milliseconds,
+    milliseconds: summary(milliseconds.slice(1)), // the first warms up
   };
+  let rate;
   if (flop) {
-    row.gflops = flop / milliseconds.median / 1e6;
-    row.ofPeak = row.gflops / Math.max(before.gflops, after.gflops);
+    row.gflops = flop / row.milliseconds.median / 1e6;
+    row.ofPeak = ratio(atPeak.slice(1), milliseconds.slice(1));
+    const { median, low, high } = row.ofPeak;
+    const [share, ...quartiles] = [median, low, high].map((value) => `${(100 * value).toFixed(0)}%`);
+    rate = `${row.gflops.toFixed(0)} GFLOP/s, ${share} of the peak (${quartiles.join('..')})`;
   } else {
-    row.gbytes = bytes / milliseconds.median / 1e6;
-    row.ofBandwidth = row.gbytes / Math.max(before.gbytes, after.gbytes);
+    row.gbytes = bytes / row.milliseconds.median / 1e6;
+    row.ofBandwidth = row.gbytes / Math.max(before.gbytes, native.roofline().gbytes);
+    rate = `${row.gbytes.toFixed(1)} GB/s, ${(100 * row.ofBandwidth).toFixed(0)}% of the bandwidth`;
   }
   report.cases.push(row);
-  const rate = flop
-    ? `${row.gflops.toFixed(0)} GFLOP/s, ${(100 * row.ofPeak).toFixed(0)}% of the peak`
-    : `${row.gbytes.toFixed(1)} GB/s, ${(100 * row.ofBandwidth).toFixed(0)}% of the bandwidth`;
-  console.log(
-    `${row.name.padEnd(60)} ${milliseconds.median.toFixed(2)} ms (${milliseconds.low.toFixed(2)}..${milliseconds.high.toFixed(2)}) ${rate}`,
-  );
+  const { median, low, high } = row.milliseconds;
+  console.log(`${row.name.padEnd(60)} ${median.toFixed(2)} ms (${low.toFixed(2)}..${high.toFixed(2)}) ${rate}`);
 }
 if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

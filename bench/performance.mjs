@@ -17,6 +17,7 @@ const table = (header, rows) =>
     '',
   );
 const percent = (share) => `${Math.round(100 * share)}%`;
+const share = ({ median, low, high }) => `${percent(median)} (${percent(low)}..${percent(high)})`;
 const spread = ({ median, low, high }, digits = 2) =>
   `${median.toFixed(digits)} (${low.toFixed(digits)}..${high.toFixed(digits)})`;
 
@@ -37,7 +38,7 @@ function comparison(rows, title) {
     (row, label) => [
       label,
       row.contenders.fles.textsPerSecond.toFixed(2),
-      ...(row.gflop ? [percent(row.contenders.fles.ofPeak)] : []),
+      ...(row.gflop ? [share(row.contenders.fles.ofPeak)] : []),
       ...own.flatMap((name) => {
         const { textsPerSecond } = row.contenders[name];
         return [textsPerSecond.toFixed(2), (textsPerSecond / row.contenders.fles.textsPerSecond).toFixed(2)];
@@ -61,7 +62,7 @@ say(
   '',
   `Machine: ${encode.cpu}, ${encode.cores} cores, ${encode.memoryGb} GB, CPU level \`${encode.cpuLevel}\`, ${encode.threads} threads; measured ` +
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
-    'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and the peak is measured again beside each case.',
+    'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and so does the processor with as many multiply-adds on registers, which is the peak that a share is of.',
   '',
   `BERT-base with the sparse head, ${encode.weights} weights${
     encode.vocabulary
@@ -139,14 +140,19 @@ if (sections.real?.length) {
   );
 }
 if (kernels) {
-  say('## Kernels', '', 'Medians with quartiles; the peak is that of the CPU level, measured beside each kernel.', '');
+  say(
+    '## Kernels',
+    '',
+    'Medians with quartiles; the peak is that of the CPU level: as many multiply-adds on registers before each sample, shares are medians of the ratios pair by pair.',
+    '',
+  );
   table(
     ['kernel', 'ms', 'rate', 'of the peak'],
     kernels.cases.map((row) => [
       row.name,
       spread(row.milliseconds),
       row.gflops ? `${row.gflops.toFixed(0)} GFLOP/s` : `${row.gbytes.toFixed(1)} GB/s`,
-      row.ofPeak ? percent(row.ofPeak) : '',
+      row.ofPeak ? share(row.ofPeak) : '',
     ]),
   );
 }

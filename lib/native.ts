@@ -13,6 +13,8 @@ export interface Native {
   threadCount(): number;
   /** Bytes of memory that a device has of its own; 0 where that is the host's. ERR_DEVICE_UNAVAILABLE. */
   deviceMemory(device: string): number;
+  /** GFLOP/s of float32 multiply-adds on registers, all threads, while about so many are done. Blocks. */
+  multiplyAddRate(flop: number): number;
   /** This machine's measured limits: float32 GFLOP/s at the chosen level and GB/s read from memory, all threads. Blocks. */
   roofline(): { gflops: number; gbytes: number };
   NativeEncoder: NativeEncoderClass;

@@ -28,6 +28,9 @@ struct Int16 {
   FLES_INLINE vi columns(const char* panel, int j) { return load_bits(panel + j * W * 4); }
   FLES_INLINE vi row(const char* block) { return splat_bits(bits_at(block)); }
   FLES_INLINE vi add(vi sums, vi row, vi columns) { return dot_int16(sums, row, columns); }
+#if defined(__AVX512VNNI__)
+  FLES_ADD_AT("vpdpwssd")
+#endif
   FLES_INLINE void finish(const uint8_t* a, const uint8_t* b, int row, vi (&sums)[NV], vf (&out)[NV]) {
     const float scale = reinterpret_cast<const float*>(a)[row];
 #pragma GCC unroll 2

@@ -76,10 +76,17 @@ Napi::Value roofline(const Napi::CallbackInfo& info) {
   });
 }
 
+// multiplyAddRate(flop: number): number   GFLOP/s while about so many are done; blocks meanwhile
+Napi::Value multiply_add_rate(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] { return Napi::Number::New(env, cpu::multiply_add_rate(info[0].ToNumber().DoubleValue())); });
+}
+
 }  // namespace
 
 void export_platform(Napi::Env env, Napi::Object exports) {
   exports.Set("deviceMemory", Napi::Function::New(env, device_memory, "deviceMemory"));
+  exports.Set("multiplyAddRate", Napi::Function::New(env, multiply_add_rate, "multiplyAddRate"));
   exports.Set("roofline", Napi::Function::New(env, roofline, "roofline"));
   exports.Set("threadCount", Napi::Function::New(env, count_threads, "threadCount"));
   exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));

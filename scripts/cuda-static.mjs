@@ -5,7 +5,7 @@
 //   npm run check:cuda                   fails when a kernel is not as budgeted, or has no budget
 //   npm run check:cuda -- --table        prints what each kernel uses
 //   npm run check:cuda -- --update       writes the budgets anew
-//   npm run check:cuda -- --cublas       also against the headers of cuBLAS and cuBLASLt, which it may fetch (423 MB)
+//   npm run check:cuda -- --cublas       also against the headers of cuBLAS and cuBLASLt 11, 12 and 13, which it may fetch (1.3 GB)
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { BUDGETS, makeBudgets, problems, readBudgets, writeBudgets } from './cuda/budgets.mjs';
@@ -30,6 +30,7 @@ async function build(toolkit) {
   const hostFiles = ['device', 'backend_cuda', 'fused_products', 'cublas_library'].map((name) => `cuda/${name}.cpp`);
   // First what takes seconds: a wrong declaration of cuBLAS need not wait for the kernels.
   const files = [...hostFiles, 'cpp/core/error.cpp', ...kernelFiles.map((name) => `cuda/${name}`)];
+  for (const cublas of toolkit.otherCublas) await compileHost(toolkit, join(root, 'cuda/cublas_library.cpp'), cublas);
   const found = {};
   const objects = await forEach(files, async (file) => {
     const path = join(root, file);
@@ -81,7 +82,8 @@ try {
     );
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  const cublas = `${toolkit.cublas === null ? 'without' : 'with'} the headers of cuBLAS and cuBLASLt`;
+  const versions = toolkit.otherCublas.length > 0 ? ' 11, 12 and 13' : '';
+  const cublas = `${toolkit.cublas === null ? 'without' : 'with'} the headers of cuBLAS and cuBLASLt${versions}`;
   console.log(
     `check:cuda: ${Object.keys(found).length} kernels within their budgets on ${ARCHITECTURES.join(' and ')}, nvcc ` +
       `${toolkit.version}, ${cublas} (${seconds} s)`,

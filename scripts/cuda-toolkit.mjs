@@ -1,7 +1,7 @@
 // CUDA's compiler and what reads its output: those of the machine, or pinned wheels of PyPI in .cache of this package.
 // They are NVIDIA's, under its licence: nothing of them is committed or published.
 //
-//   node scripts/cuda-toolkit.mjs [--cublas]     prints where they are; --cublas: with the headers of cuBLAS and cuBLASLt (423 MB)
+//   node scripts/cuda-toolkit.mjs [--cublas]     prints where they are; --cublas: with the headers of cuBLAS and cuBLASLt (1.3 GB)
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -19,7 +19,12 @@ const WHEELS = [
   'nvidia-cuda-cuobjdump==13.2.86', // there is none of 13.0 of these two
   'nvidia-cuda-nvdisasm==13.2.86',
 ];
-const CUBLAS = 'nvidia-cublas==13.1.1.3';
+/** The headers of cuBLAS and cuBLASLt: wheels by their major version, and where these have them. That of the compiler is 13. */
+const CUBLAS = {
+  11: ['nvidia-cublas-cu11==11.11.3.6', 'nvidia/cublas/include'],
+  12: ['nvidia-cublas-cu12==12.1.3.1', 'nvidia/cublas/include'],
+  13: ['nvidia-cublas==13.1.1.3', 'nvidia/cu13/include'],
+};
 const PROGRAMS = ['nvcc', 'cuobjdump', 'nvdisasm'];
 
 const prefix = join(root, `.cache/cuda-${PINNED}`);
@@ -57,23 +62,31 @@ function fetchWheels() {
   }
 }
 
-/** The headers of cuBLAS and cuBLASLt out of their wheel, beside the compiler's. */
-function fetchCublas() {
-  const folder = mkdtempSync(join(prefix, 'cublas-'));
-  console.error(`fetching the headers of ${CUBLAS} (423 MB)`);
-  pip('download', '-q', '--no-deps', '-d', folder, CUBLAS);
+const hasCublas = (folder) => ['cublas_v2.h', 'cublasLt.h'].every((name) => existsSync(join(folder, name)));
+
+/** The folder of the headers of cuBLAS and cuBLASLt of a major version, out of their wheel. */
+function fetchedCublas(version) {
+  const [wheel, include] = CUBLAS[version];
+  const to = version === '13' ? prefix : join(root, `.cache/cublas-${version}`);
+  if (hasCublas(join(to, include))) return join(to, include);
+  mkdirSync(to, { recursive: true });
+  const folder = mkdtempSync(join(to, 'wheel-'));
+  console.error(`fetching the headers of ${wheel} (about 420 MB)`);
+  pip('download', '-q', '--no-deps', '-d', folder, wheel);
   const extract =
     'import glob, sys, zipfile\n' +
     'with zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0]) as wheel:\n' +
-    '    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith("nvidia/cu13/include/")])\n';
-  if (run('python3', ['-c', extract, folder, prefix]) !== 0)
+    '    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith(sys.argv[3] + "/")])\n';
+  if (run('python3', ['-c', extract, folder, to, include]) !== 0)
     fail('ERR_TOOL_MISSING the wheel of cuBLAS did not unpack');
   rmSync(folder, { recursive: true });
+  return join(to, include);
 }
 
 /**
- * Paths of the toolkit: {home, version, nvcc, cuobjdump, include, lib, cublas}; `cublas` is the folder of its headers or
- * null. With `version`, one of exactly that version, and with `cublas` one with the headers, fetched where there is none.
+ * Paths of the toolkit: {home, version, nvcc, cuobjdump, include, lib, cublas, otherCublas}; `cublas` is the folder of its
+ * headers or null. With `version`, one of exactly that version, and with `cublas` one with the headers, fetched where there
+ * is none; `otherCublas` are then the folders of those of the other major versions that may be found at run time.
  */
 export function cudaToolkit({ version, cublas = false } = {}) {
   const suits = (home) => isWhole(home) && (version === undefined || versionOf(home) === version);
@@ -86,12 +99,7 @@ export function cudaToolkit({ version, cublas = false } = {}) {
     if (!isWhole(wheels)) fetchWheels();
   }
   const headers = [join(home, 'include'), join(wheels, 'include'), process.env.CUBLAS_INCLUDE].filter(Boolean);
-  const ofCublas = ['cublas_v2.h', 'cublasLt.h'];
-  const haveCublas = () => headers.find((folder) => ofCublas.every((name) => existsSync(join(folder, name)))) ?? null;
-  if (cublas && haveCublas() === null) {
-    mkdirSync(prefix, { recursive: true });
-    fetchCublas();
-  }
+  const ofCublas = headers.find(hasCublas) ?? (cublas ? fetchedCublas('13') : null);
   return {
     home,
     version: versionOf(home),
@@ -99,7 +107,8 @@ export function cudaToolkit({ version, cublas = false } = {}) {
     cuobjdump: join(home, 'bin/cuobjdump'), // which needs nvdisasm in PATH
     include: join(home, 'include'),
     lib: existsSync(join(home, 'lib64')) ? join(home, 'lib64') : join(home, 'lib'),
-    cublas: haveCublas(),
+    cublas: ofCublas,
+    otherCublas: cublas ? ['11', '12'].map(fetchedCublas) : [],
   };
 }
 

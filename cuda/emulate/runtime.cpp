@@ -216,7 +216,7 @@ cudaError_t cudaFreeHost(void* memory) { return release_kind(memory, MemoryKind:
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* memory) {
   const Held held(host_lock());
   *attributes = {};
-  const emulate::Allocation* allocation = emulate::allocation_of(memory, 0);
+  const emulate::Allocation* allocation = emulate::allocation_of(memory, 1);  // at an end, other memory may begin
   if (allocation == nullptr) return cudaSuccess;
   attributes->device = allocation->device;
   attributes->type = allocation->kind == MemoryKind::kDevice ? cudaMemoryTypeDevice : cudaMemoryTypeHost;

@@ -176,9 +176,9 @@ export function compileKernels(toolkit, path) {
   );
 }
 
-/** An object of a source for the host, against the real headers of CUDA and, where they are, of cuBLAS. */
-export function compileHost(toolkit, path) {
-  const headers = [toolkit.include, ...(toolkit.cublas === null ? [] : [toolkit.cublas])];
+/** An object of a source for the host, against the real headers of CUDA and, where they are, of cuBLAS, or of another one. */
+export function compileHost(toolkit, path, cublas = toolkit.cublas) {
+  const headers = [...(cublas === null ? [] : [cublas]), toolkit.include];
   const name = basename(path, '.cpp');
   return kept(`host-${name}`, [toolkit.version, headers, HOST_FLAGS, withoutComments(sourceOf(path))], async (stem) => {
     const system = headers.flatMap((folder) => ['-isystem', folder]);

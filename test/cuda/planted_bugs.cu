@@ -135,6 +135,14 @@ struct Stream {
   cudaStream_t handle;
 };
 
+// What begins where an allocation ends is not of the device.
+Outcome asks_for_an_end() {
+  const Buffer one(kCount);
+  cudaPointerAttributes attributes{};
+  const cudaError_t error = cudaPointerGetAttributes(&attributes, one + kCount);
+  return {error, attributes.type == cudaMemoryTypeDevice};
+}
+
 Outcome host_reads_device() {
   const Buffers b;
   const volatile float* values = b.in;
@@ -284,6 +292,7 @@ struct Bug {
 constexpr Bug kBugs[] = {
     {"none", "", run_neighbour<Neighbour::kCorrect>},
     {"none_async", "", run_reversed<Async::kCorrect>},
+    {"none_at_an_end", "", asks_for_an_end},
     {"missing_barrier", "schedules thread", run_neighbour<Neighbour::kNoBarrier>},
     {"missing_second_barrier", "schedules thread",
      [] {

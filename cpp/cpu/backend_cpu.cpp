@@ -17,11 +17,13 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr int kRowsAtOnce = 64;
-constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kHugePage = size_t{2} << 20, kHugePagesFrom = size_t{512} << 20;  // bytes
 
 void* allocate(void*, size_t bytes) {
-  // Weights and activations are streamed through again and again: with pages of 2 MiB the processor finds them at once.
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  // What training keeps of a batch is walked down its columns: with pages of 2 MiB the processor finds them sooner. The
+  // weights and batches of an encoder gain nothing, and a virtual machine may have to ask its host for every such page,
+  // which takes longer than loading a model.
+  const size_t alignment = bytes >= kHugePagesFrom ? kHugePage : kAlignment;
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? kAlignment : rounded);
   if (memory == nullptr) {

@@ -63,7 +63,7 @@ Operand converted(const Op& op, DataType type, const float* in, int64_t rows, in
 }
 
 Operand operand_from(const Op& op, DataType type, const float* in, int64_t rows, int K) {
-  if (is_operand(type, K)) return {in, K, nullptr, cublas::kFloat32};
+  if (is_operand(type, in, K)) return {in, K, nullptr, cublas::kFloat32};
   return converted(op, type, in, rows, K, op.scratch<char>(operand_bytes(type, rows, K)));
 }
 

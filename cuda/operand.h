@@ -49,7 +49,9 @@ void convert_rows(const Op& op, DataType type, const float* rows, int64_t first,
 Operand converted(const Op& op, DataType type, const float* in, int64_t rows, int K, void* room);
 
 // Whether rows of float32 are operands as they are.
-constexpr bool is_operand(DataType type, int K) { return type == DataType::kFloat32 && stride_of(type, K) == K; }
+inline bool is_operand(DataType type, const float* rows, int K) {
+  return type == DataType::kFloat32 && stride_of(type, K) == K && reinterpret_cast<uintptr_t>(rows) % 16 == 0;
+}
 
 // `in` (rows, K) as an operand: itself where it can be, else in scratch memory.
 Operand operand_from(const Op& op, DataType type, const float* in, int64_t rows, int K);

@@ -171,7 +171,7 @@ void run(const Op& op, const SparseHeadForward& a) {
                    groups_there + first, first_row, a.pooled, a.argmax, a.C, a.V, a.pooling});
   };
   const DataType type = a.weight->type;
-  if (is_operand(type, a.C)) return run_groups(0, count, operand_from(op, type, a.in, a.T, a.C), 0);
+  if (is_operand(type, a.in, a.C)) return run_groups(0, count, operand_from(op, type, a.in, a.T, a.C), 0);
 
   // Rows are converted some groups at a time: no more of them than take the memory of the pooled values, or one group.
   const auto row_of = [&](int group) { return a.offsets[groups[group]]; };

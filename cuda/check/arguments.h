@@ -20,6 +20,7 @@ struct Shape {
   std::map<std::string, int> sizes;
   std::vector<int32_t> offsets;
   int variant = 0;
+  int shift = 0;  // values before the first of an array: an array may begin at any
 };
 
 class Arguments {
@@ -62,10 +63,11 @@ class Arguments {
   void input(const char* name, const T*& pointer, int64_t count) {
     std::vector<T> values(count);
     for (int64_t i = 0; i < count; ++i) values[i] = value<T>(name, i);
-    void* memory = backend_.allocate(backend_.self, values.size() * sizeof(T));
+    void* memory = backend_.allocate(backend_.self, (shape_.shift + values.size()) * sizeof(T));
     held_.push_back(memory);
-    backend_.upload(backend_.self, memory, values.data(), values.size() * sizeof(T));
-    pointer = static_cast<const T*>(memory);
+    T* first = static_cast<T*>(memory) + shape_.shift;
+    backend_.upload(backend_.self, first, values.data(), values.size() * sizeof(T));
+    pointer = first;
   }
   void host(const char*, const int32_t*& pointer, int64_t) { pointer = shape_.offsets.data(); }
   template <class T>

@@ -37,6 +37,13 @@ std::vector<int32_t> offsets_of(const std::vector<int>& lengths) {
   return offsets;
 }
 
+// The same with arrays that begin at no multiple of 16 bytes.
+Shape shifted(Shape shape) {
+  shape.name += " at odd addresses";
+  shape.shift = 1;
+  return shape;
+}
+
 Shape shape_of(std::string name, const std::vector<int>& lengths, std::map<std::string, int> sizes) {
   std::vector<int32_t> offsets = offsets_of(lengths);
   sizes["B"] = static_cast<int>(lengths.size());
@@ -44,8 +51,23 @@ Shape shape_of(std::string name, const std::vector<int>& lengths, std::map<std::
   return {std::move(name), std::move(sizes), std::move(offsets)};
 }
 
-// Sizes that fill no tile, texts without tokens, the smallest that there are, and those that fill tiles and chunks.
+// Sizes that fill no tile, texts without tokens, the smallest that there are, and those that fill tiles and chunks, at
+// any address too.
 std::vector<Shape> checked_shapes() {
+  const Shape tiles = shape_of("tiles", {64, 128, 1, 63},
+                               {{"C", 128},
+                                {"D", 8},
+                                {"H", 2},
+                                {"K", 128},
+                                {"M", 4},
+                                {"N", 256},
+                                {"P", 128},
+                                {"Q", 2},
+                                {"R", 512},
+                                {"V", 1000},
+                                {"count", 4096},
+                                {"k", 1000},
+                                {"seed", 5}});
   return {
       shape_of("ragged", {3, 0, 17, 151, 0, 1},
                {{"C", 39},
@@ -75,20 +97,8 @@ std::vector<Shape> checked_shapes() {
                 {"count", 1},
                 {"k", 1},
                 {"seed", 0}}),
-      shape_of("tiles", {64, 128, 1, 63},
-               {{"C", 128},
-                {"D", 8},
-                {"H", 2},
-                {"K", 128},
-                {"M", 4},
-                {"N", 256},
-                {"P", 128},
-                {"Q", 2},
-                {"R", 512},
-                {"V", 1000},
-                {"count", 4096},
-                {"k", 1000},
-                {"seed", 5}}),
+      tiles,
+      shifted(tiles),
       shape_of("wide heads", {70, 5},
                {{"C", 256},
                 {"D", 8},

@@ -1,12 +1,16 @@
 // Writes docs/performance.md from the results of `npm run bench:encode` and `npm run bench:kernels`, or a page like it for another
 // machine, whose kernels may be left out.
 //
-//   node bench/performance.mjs ENCODE.json [KERNELS.json] > docs/performance.md
+//   node bench/performance.mjs ENCODE.json [ENCODE.json ...] [KERNELS.json] > docs/performance.md
+//
+// Sections that a later run of the encoder has measured again take the place of the earlier ones.
 import { readFileSync } from 'node:fs';
 
 const runs = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, 'utf8')));
-const [encode, kernels] = runs;
-const { sections } = encode;
+const kernels = runs.find(({ cases }) => cases);
+const encoders = runs.filter(({ sections }) => sections);
+const [encode] = encoders;
+const sections = Object.assign({}, ...encoders.map(({ sections }) => sections));
 const lines = [];
 const say = (...more) => lines.push(...more);
 const table = (header, rows) =>
@@ -60,6 +64,7 @@ say(
     (run) => `- \`${run.command}\`, ${run.date.slice(0, 10)}, commit ${run.commit?.slice(0, 12)}, Node ${run.node}`,
   ),
   '',
+  ...(encoders.length > 1 ? ['Of a section that two of them have, the later one is shown.', ''] : []),
   `Machine: ${encode.cpu}, ${encode.cores} cores, ${encode.memoryGb} GB, CPU level \`${encode.cpuLevel}\`, ${encode.threads} threads; measured ` +
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
     'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and so does the processor with as many multiply-adds on registers, which is the peak that a share is of.',

@@ -69,7 +69,8 @@ for (const { name, op: opName, flop, bytes, args } of cases) {
       run();
       milliseconds.push(performance.now() - start);
     },
-    { beforeEach: () => flop && atPeak.push(flop / native.multiplyAddRate(flop) / 1e6) },
+    // Not async: else tinybench would run it once more, to see whether it is.
+    { async: false, beforeEach: () => flop && atPeak.push(flop / native.multiplyAddRate(flop) / 1e6) },
   );
   await bench.run();
   const { result } = bench.tasks[0];

@@ -10,7 +10,8 @@ const runs = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, '
 const kernels = runs.find(({ cases }) => cases);
 const encoders = runs.filter(({ sections }) => sections);
 const [encode] = encoders;
-const sections = Object.assign({}, ...encoders.map(({ sections }) => sections));
+const measured = ([, rows]) => !Array.isArray(rows) || rows.length > 0;
+const sections = Object.fromEntries(encoders.flatMap(({ sections }) => Object.entries(sections).filter(measured)));
 const lines = [];
 const say = (...more) => lines.push(...more);
 const table = (header, rows) =>
@@ -67,7 +68,7 @@ say(
   ...(encoders.length > 1 ? ['Of a section that two of them have, the later one is shown.', ''] : []),
   `Machine: ${encode.cpu}, ${encode.cores} cores, ${encode.memoryGb} GB, CPU level \`${encode.cpuLevel}\`, ${encode.threads} threads; measured ` +
     `${encode.roofline.gflops.toFixed(0)} GFLOP/s of float32 multiply-adds and ${encode.roofline.gbytes.toFixed(1)} GB/s read from memory. It is shared, and its speed drifts ` +
-    'by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and so does the processor with as many multiply-adds on registers, which is the peak that a share is of.',
+    "by up to a factor of two: contenders take turns round by round, each after a rest in which the threads of the one before stop spinning and, where a call is short, after one call to warm up; ratios are medians of the ratios round by round with their quartiles, and the peak that a share is of is the processor's at as many multiply-adds on registers, in the same rounds.",
   '',
   `BERT-base with the sparse head, ${encode.weights} weights${
     encode.vocabulary

@@ -11,7 +11,7 @@ import { basename, join, relative } from 'node:path';
 import { BUDGETS, makeBudgets, problems, readBudgets, writeBudgets } from './cuda/budgets.mjs';
 import { ARCHITECTURES, compileHost, compileKernels, link, sourceOf, withoutComments } from './cuda/kernels.mjs';
 import { launchOf } from './cuda/launches.mjs';
-import { cudaToolkit, PINNED } from './cuda-toolkit.mjs';
+import { cublasVersion, cudaToolkit, PINNED } from './cuda-toolkit.mjs';
 import { forEach } from './testing.mjs';
 import { fail, requireTool, root } from './tools.mjs';
 
@@ -82,8 +82,9 @@ try {
     );
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  const versions = toolkit.otherCublas.length > 0 ? ' 11, 12 and 13' : '';
-  const cublas = `${toolkit.cublas === null ? 'without' : 'with'} the headers of cuBLAS and cuBLASLt${versions}`;
+  const versions = [...toolkit.otherCublas, toolkit.cublas].filter(Boolean).map(cublasVersion);
+  const cublas =
+    `${versions.length === 0 ? 'without' : 'with'} the headers of cuBLAS and cuBLASLt ${versions.join(', ')}`.trim();
   console.log(
     `check:cuda: ${Object.keys(found).length} kernels within their budgets on ${ARCHITECTURES.join(' and ')}, nvcc ` +
       `${toolkit.version}, ${cublas} (${seconds} s)`,

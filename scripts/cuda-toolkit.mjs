@@ -3,7 +3,7 @@
 //
 //   node scripts/cuda-toolkit.mjs [--cublas]     prints where they are; --cublas: with the headers of cuBLAS and cuBLASLt (1.3 GB)
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fail, requireTool, root, run } from './tools.mjs';
@@ -64,6 +64,10 @@ function fetchWheels() {
 
 const hasCublas = (folder) => ['cublas_v2.h', 'cublasLt.h'].every((name) => existsSync(join(folder, name)));
 
+/** The major version of cuBLAS whose headers are in a folder. */
+export const cublasVersion = (folder) =>
+  /define CUBLAS_VER_MAJOR (\d+)/.exec(readFileSync(join(folder, 'cublas_api.h'), 'utf8'))?.[1] ?? 'of no version';
+
 /** The folder of the headers of cuBLAS and cuBLASLt of a major version, out of their wheel. */
 function fetchedCublas(version) {
   const [wheel, include] = CUBLAS[version];
@@ -77,9 +81,10 @@ function fetchedCublas(version) {
     'import glob, sys, zipfile\n' +
     'with zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0]) as wheel:\n' +
     '    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith(sys.argv[3] + "/")])\n';
-  if (run('python3', ['-c', extract, folder, to, include]) !== 0)
-    fail('ERR_TOOL_MISSING the wheel of cuBLAS did not unpack');
+  const status = run('python3', ['-c', extract, folder, to, include]);
   rmSync(folder, { recursive: true });
+  if (status !== 0 || !hasCublas(join(to, include)))
+    fail(`ERR_TOOL_MISSING no headers of cuBLAS came out of ${wheel}; unpack it by hand and set CUBLAS_INCLUDE`);
   return join(to, include);
 }
 

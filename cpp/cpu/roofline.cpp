@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <vector>
 
 #include "core/threads.h"
@@ -31,20 +32,28 @@ double shortest_seconds(int repeats, const Body& body) {
 
 double multiply_add_rate(double flop) {
   const Kernels& kernels = chosen_kernels();
-  constexpr int64_t kSteps = 20'000;
-  const double flop_of_part = static_cast<double>(kSteps) * kernels.chain_flops;
-  const auto parts = static_cast<int64_t>(std::clamp(flop / flop_of_part, 1.0, 1e6));
+  ThreadPool& pool = ThreadPool::shared();
+  // Parts that take all threads alike, each short; enough of them that waking the threads does not count.
+  constexpr double kSteps = 20'000, kLeast = 100'000, kMost = 1e10;  // the last two: of a thread
+  const double threads = pool.size();
+  const double asked = flop / kernels.chain_flops / threads;
+  const double steps = asked >= kLeast ? std::min(asked, kMost) : kLeast;
+  const double parts = threads * std::ceil(steps / kSteps);
+  const auto steps_of_part = static_cast<int64_t>(std::ceil(steps * threads / parts));
   const auto start = std::chrono::steady_clock::now();
-  ThreadPool::shared().parallel_for(parts,
-                                    [&](int64_t, int) { sink = kernels.multiply_add_chains(kSteps, 0.999f, 0.001f); });
+  pool.parallel_for(static_cast<int64_t>(parts),
+                    [&](int64_t, int) { sink = kernels.multiply_add_chains(steps_of_part, 0.999f, 0.001f); });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  return static_cast<double>(parts) * flop_of_part / taken.count() / 1e9;
+  return parts * static_cast<double>(steps_of_part) * kernels.chain_flops / taken.count() / 1e9;
 }
 
 Roofline measure_roofline() {
   const int threads = ThreadPool::shared().size();
+  constexpr double kSteps = 1'500'000;  // of a thread
   double gflops = 0.0;
-  for (int i = 0; i < 8; ++i) gflops = std::max(gflops, multiply_add_rate(6e9 * threads));
+  for (int i = 0; i < 8; ++i) {
+    gflops = std::max(gflops, multiply_add_rate(kSteps * chosen_kernels().chain_flops * threads));
+  }
 
   constexpr size_t kFloats = size_t{1} << 25;  // 128 MiB a thread: far beyond any cache
   std::vector<float> memory(kFloats * threads, 1.0f);

@@ -8,8 +8,9 @@ struct Roofline {
   double gbytes;  // read from memory a second, all threads
 };
 
-// GFLOP/s of float32 multiply-adds on registers, all threads, while about `flop` are done, 1e12 at most. Measured in
-// turn with something else, it is what the processor could have done meanwhile, whoever shares it.
+// GFLOP/s of float32 multiply-adds on registers, all threads, while about `flop` are done, or as many as take a tenth
+// of a millisecond. Measured in turn with something else, it is what the processor could have done meanwhile, whoever
+// shares it.
 double multiply_add_rate(double flop);
 
 // The best of several. Takes some tenths of a second on every thread.

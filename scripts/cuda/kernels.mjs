@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { cublasVersion } from '../cuda-toolkit.mjs';
 import { root } from '../tools.mjs';
 
 export const ARCHITECTURES = ['sm_80', 'sm_90'];
@@ -179,11 +180,15 @@ export function compileKernels(toolkit, path) {
 /** An object of a source for the host, against the real headers of CUDA and, where they are, of cuBLAS, or of another one. */
 export function compileHost(toolkit, path, cublas = toolkit.cublas) {
   const headers = [...(cublas === null ? [] : [cublas]), toolkit.include];
-  const name = basename(path, '.cpp');
-  return kept(`host-${name}`, [toolkit.version, headers, HOST_FLAGS, withoutComments(sourceOf(path))], async (stem) => {
-    const system = headers.flatMap((folder) => ['-isystem', folder]);
-    await output('g++', [...HOST_FLAGS, ...includeFlags, ...system, '-o', `${stem}.o`, '-c', path]);
-  });
+  const prefix = cublas === toolkit.cublas ? 'host' : `cublas-${cublasVersion(cublas)}`;
+  return kept(
+    `${prefix}-${basename(path, '.cpp')}`,
+    [toolkit.version, headers, HOST_FLAGS, withoutComments(sourceOf(path))],
+    async (stem) => {
+      const system = headers.flatMap((folder) => ['-isystem', folder]);
+      await output('g++', [...HOST_FLAGS, ...includeFlags, ...system, '-o', `${stem}.o`, '-c', path]);
+    },
+  );
 }
 
 /** The library of all objects, in which no symbol may be missing. */

@@ -21,7 +21,7 @@ constexpr size_t kHugePage = size_t{2} << 20, kHugePagesFrom = size_t{512} << 20
 
 void* allocate(void*, size_t bytes) {
   // What training keeps of a batch is walked down its columns: with pages of 2 MiB the processor finds them sooner. The
-  // weights and batches of an encoder gain nothing, and a virtual machine may have to ask its host for every such page,
+  // weights and batches of an encoder gain little, and a virtual machine may have to ask its host for every such page,
   // which takes longer than loading a model.
   const size_t alignment = bytes >= kHugePagesFrom ? kHugePage : kAlignment;
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;

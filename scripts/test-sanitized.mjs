@@ -5,7 +5,7 @@
 // missed. An argument is a part of the names of the bugs to plant.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { BUGS } from './sanitized/bugs.mjs';
+import { BUGS, placesOf } from './sanitized/bugs.mjs';
 import { finished, forEach, threadCompiler } from './testing.mjs';
 import { buildTarget, fail, missing, requireCompiler, root, SANITIZED } from './tools.mjs';
 
@@ -49,16 +49,21 @@ async function shell(command, directory) {
   if (status !== 0) fail(`ERR_BUILD this command, which compiles or links a planted bug, failed:\n${command}\n${text}`);
 }
 
-/** A build with a bug in one of its sources: that one is compiled again, the rest is linked as it is. */
-async function planted(bug, whole) {
-  const text = readFileSync(join(root, bug.file), 'utf8');
-  const places = text.split(bug.find).length - 1;
-  if (places !== 1) {
+/** Ends here, before anything is built, where the sources no longer have the text of a bug. */
+function requirePlaces(bugs) {
+  for (const bug of bugs) {
+    const places = placesOf(bug, readFileSync(join(root, bug.file), 'utf8'));
+    if (places === 1) continue;
     fail(
       `ERR_BUG_PLACE ${bug.file} has ${places} places for the bug "${bug.name}", expected 1; change the text in ` +
         `scripts/sanitized/bugs.mjs to what is there now:\n${bug.find}`,
     );
   }
+}
+
+/** A build with a bug in one of its sources: that one is compiled again, the rest is linked as it is. */
+async function planted(bug, whole) {
+  const text = readFileSync(join(root, bug.file), 'utf8');
   const folder = join(root, FOLDER, 'bugs', `${bug.name.replaceAll(' ', '-')}-${whole.name}`);
   const copy = join(folder, basename(bug.file));
   mkdirSync(folder, { recursive: true });
@@ -149,6 +154,10 @@ const MEANS = {
   'race on cpu': { sees: ['race'], ways: Array.from({ length: 20 }, cpu) },
 };
 
+const bugs = BUGS.filter(({ name }) => name.includes(process.argv[2] ?? ''));
+if (bugs.length === 0)
+  fail(`ERR_ARGUMENT no bug has "${process.argv[2]}" in its name; scripts/sanitized/bugs.mjs has them`);
+requirePlaces(bugs);
 const started = performance.now();
 requireCompiler();
 const clang =
@@ -171,9 +180,6 @@ await forEach(CLEAN, async (way) => {
   report(way.name, seen, seen === '-', start);
 });
 
-const bugs = BUGS.filter(({ name }) => name.includes(process.argv[2] ?? ''));
-if (bugs.length === 0)
-  fail(`ERR_ARGUMENT no bug has "${process.argv[2]}" in its name; scripts/sanitized/bugs.mjs has them`);
 const searches = bugs.flatMap((bug) => bug.seenBy.map((means) => ({ bug, means })));
 await forEach(searches, async ({ bug, means }) => {
   const start = performance.now();

@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
+// @ts-expect-error a script without types
+import { BUGS, placesOf } from '../scripts/sanitized/bugs.mjs';
 
 const root = join(__dirname, '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -129,6 +131,12 @@ test('every op of the table has its header, its code for CPU and CUDA, its cases
     if (!read(`cpp/ops/${op}.h`).includes(`struct ${struct} {`)) wrong.push(`${op}.h does not define ${struct}`);
   }
   expectNothing(wrong, { of: ops.length, atLeast: 7 });
+});
+
+test('every bug that test:sanitized plants has its one place in the sources', () => {
+  const bugs: { name: string; file: string }[] = BUGS;
+  const wrong = bugs.filter((bug) => placesOf(bug, read(bug.file)) !== 1).map(({ name, file }) => `${file}: ${name}`);
+  expectNothing(wrong, { of: bugs.length, atLeast: 10 });
 });
 
 test('no file is longer than 450 lines', () => {

@@ -1,19 +1,29 @@
 // Builds the library of the CUDA backend: with nvcc for real devices, and puts it beside the addon that is in use, where it
-// is found; with --emulated for the CPU, which needs no CUDA, into build-cuda-emulated, for the tests.
+// is found; with --fetch by an nvcc that is fetched from PyPI where none is installed; with --emulated for the CPU, which
+// needs no CUDA, into build-cuda-emulated, for the tests.
 import { copyFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fail, requireCompiler, requireTool, root, run } from './tools.mjs';
+import { cudaToolkit } from './cuda-toolkit.mjs';
+import { fail, requireCompiler, root, run } from './tools.mjs';
 
 const emulated = process.argv.includes('--emulated');
 const folder = emulated ? 'build-cuda-emulated' : 'build-cuda';
 
+function compiler() {
+  const names = [process.env.CUDACXX, 'nvcc', '/usr/local/cuda/bin/nvcc'].filter(Boolean);
+  const installed = names.find((name) => run(name, ['--version'], { stdio: 'ignore' }) === 0);
+  if (installed !== undefined) return installed;
+  if (process.argv.includes('--fetch')) return cudaToolkit().nvcc;
+  fail(
+    `ERR_TOOL_MISSING ${names.join(' or ')} was not found, which compiles the kernels; install CUDA 12.4 or later and set ` +
+      'CUDACXX to its nvcc, or run "npm run build:cuda -- --fetch", which fetches that of CUDA 13.0 from PyPI (109 MB)',
+  );
+}
+
 function configure() {
-  const nvcc = [process.env.CUDACXX, 'nvcc', '/usr/local/cuda/bin/nvcc'].filter(Boolean);
-  const options = emulated
-    ? ['-DFLES_CUDA_EMULATED=ON']
-    : [`-DCMAKE_CUDA_COMPILER=${requireTool('nvcc', nvcc, 'compiles the kernels')}`];
+  const options = emulated ? ['-DFLES_CUDA_EMULATED=ON'] : [`-DCMAKE_CUDA_COMPILER=${compiler()}`];
   return run('cmake', ['-S', 'cuda', '-B', folder, '-DCMAKE_BUILD_TYPE=Release', ...options]);
 }
 

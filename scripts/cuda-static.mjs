@@ -1,6 +1,6 @@
-// What can be known of the CUDA backend without a GPU: every kernel is compiled for sm_80 and sm_90, the host's part
-// against the real headers, the library is linked, and each kernel is compared with its budget in cuda/budgets.json:
-// registers, memory, occupancy, and the instructions that matter.
+// What can be known of the CUDA backend without a GPU: cmake takes the project with this nvcc, every kernel is compiled for
+// sm_80 and sm_90, the host's part against the real headers, the library is linked, and each kernel is compared with its
+// budget in cuda/budgets.json: registers, memory, occupancy, and the instructions that matter.
 //
 //   npm run check:cuda                   fails when a kernel is not as budgeted, or has no budget
 //   npm run check:cuda -- --table        prints what each kernel uses
@@ -9,7 +9,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { BUDGETS, makeBudgets, problems, readBudgets, writeBudgets } from './cuda/budgets.mjs';
-import { ARCHITECTURES, compileHost, compileKernels, link, sourceOf, withoutComments } from './cuda/kernels.mjs';
+import {
+  ARCHITECTURES,
+  compileHost,
+  compileKernels,
+  configure,
+  link,
+  sourceOf,
+  withoutComments,
+} from './cuda/kernels.mjs';
 import { launchOf } from './cuda/launches.mjs';
 import { cublasVersion, cudaToolkit, PINNED } from './cuda-toolkit.mjs';
 import { forEach } from './testing.mjs';
@@ -29,6 +37,7 @@ async function build(toolkit) {
   const kernelFiles = readdirSync(join(root, 'cuda')).filter((name) => name.endsWith('.cu'));
   const hostFiles = ['device', 'backend_cuda', 'fused_products', 'cublas_library'].map((name) => `cuda/${name}.cpp`);
   // First what takes seconds: a wrong declaration of cuBLAS need not wait for the kernels.
+  await configure(toolkit);
   const files = [...hostFiles, 'cpp/core/error.cpp', ...kernelFiles.map((name) => `cuda/${name}`)];
   for (const cublas of toolkit.otherCublas) await compileHost(toolkit, join(root, 'cuda/cublas_library.cpp'), cublas);
   const found = {};
@@ -60,6 +69,7 @@ function table({ kernels }) {
 }
 
 requireTool('compiler', ['g++'], "compiles the host's part of the CUDA backend");
+requireTool('cmake', ['cmake'], 'configures the build of the CUDA backend');
 const start = performance.now();
 try {
   const toolkit = cudaToolkit({ version: PINNED, cublas: process.argv.includes('--cublas') });

@@ -191,6 +191,13 @@ export function compileHost(toolkit, path, cublas = toolkit.cublas) {
   );
 }
 
+/** Makes sure that cmake can make a build of cuda/CMakeLists.txt with this nvcc. */
+export async function configure(toolkit) {
+  const folder = join(FOLDER, 'cmake');
+  rmSync(folder, { recursive: true, force: true });
+  await output('cmake', [`-DCMAKE_CUDA_COMPILER=${toolkit.nvcc}`, '-B', folder, '-S', 'cuda']);
+}
+
 /** The library of all objects, in which no symbol may be missing. */
 export async function link(toolkit, objects) {
   const library = join(FOLDER, 'fles-cuda.so');

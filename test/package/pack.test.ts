@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Consumer, pack, root, run, temporaryFolder } from './consumer';
 
 const minutes = 60_000;
+/** Stands for the library that nvcc makes; there is none where there is no CUDA. */
+const emulated = 'build-cuda-emulated/fles-cuda-emulated.so';
+const hasCuda = process.platform === 'linux';
 const temporary = temporaryFolder();
 let unpacked: string;
 let packed: string[];
@@ -11,8 +14,8 @@ let sourceArchive: string;
 let prebuiltArchive: string;
 
 beforeAll(async () => {
-  for (const path of ['dist/index.js', 'build/Release/fles.node']) {
-    if (!existsSync(join(root, path))) throw new Error(`${path} is missing; run "npm run build" first`);
+  for (const path of ['dist/index.js', 'build/Release/fles.node', ...(hasCuda ? [emulated] : [])]) {
+    if (!existsSync(join(root, path))) throw new Error(`${path} is missing; run "npm run setup" first`);
   }
   // Packed twice: as this folder is, then with the prebuilt addon that is added for publishing.
   const archive = await pack(root, join(temporary.path, 'as-is'));
@@ -25,7 +28,7 @@ beforeAll(async () => {
     .split('\n')
     .filter(Boolean)
     .map((name) => name.replace(/^package\//, ''));
-  await run(root, process.execPath, 'scripts/prebuilds.mjs', join(unpacked, 'prebuilds'));
+  await run(root, process.execPath, 'scripts/prebuilds.mjs', join(unpacked, 'prebuilds'), '--cuda', emulated);
   prebuiltArchive = await pack(unpacked, join(temporary.path, 'prebuilt'));
 }, 2 * minutes);
 afterAll(() => temporary.remove());
@@ -70,7 +73,7 @@ describe('the package', () => {
       /^dist\/[\w/-]+\.(d\.ts|js)$|^dist\/index\.(mjs|d\.mts)$/,
       /^docs\/[\w/-]+\.(md|svg|png)$/,
       /^examples\/[\w/-]+\.(md|mjs|cjs|jsonl|tsv)$/,
-      /^scripts\/(install|build-cuda|build-native|tools)\.mjs$|^scripts\/sources\.cjs$/,
+      /^scripts\/(install|build-cuda|build-native|cuda-toolkit|tools)\.mjs$|^scripts\/sources\.cjs$/,
     ];
     expect(packed.filter((path) => !wanted.some((pattern) => pattern.test(path)))).toEqual([]);
     expect(statSync(sourceArchive).size).toBeLessThan(1 << 20);
@@ -111,6 +114,9 @@ describe('installed from a prebuild without install scripts', () => {
   test('the addon is the one in prebuilds', async () => {
     const folder = `prebuilds/${process.platform}-${process.arch}/`;
     expect(await consumer.addon()).toMatch(new RegExp(`^${folder}fles(\\.glibc|\\.musl)?\\.node$`));
+  });
+  test.runIf(hasCuda)('the CUDA backend is the library beside it', async () => {
+    expect(await consumer.fles('info')).toMatch(/backend cuda +emulated device/);
   });
   usable(() => consumer);
 });

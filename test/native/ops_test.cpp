@@ -222,7 +222,7 @@ TEST_P(EveryOp, GivesTheSameBitsWithAnyNumberOfThreads) {
 
 // Of more rows than each thread packs at once, in every type: threads help one another with what is left.
 TEST_P(EveryOp, ProductsOfManyRowsAreTheSameWithAnyNumberOfThreads) {
-  constexpr int T = 250, N = 9, K = 3000;
+  constexpr int T = 600, N = 40, K = 3000;  // 5 groups of rows or more, whose memory is used again
   std::mt19937 random(11);
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   std::vector<float> in(T * K), weight(N * K);
@@ -252,6 +252,40 @@ TEST_P(EveryOp, ProductsOfManyRowsAreTheSameWithAnyNumberOfThreads) {
       instance.backend.release_packed(&instance.state, matrix);
     }
     EXPECT_TRUE(std::all_of(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); }));
+  }
+}
+
+TEST_P(EveryOp, GradientsOfManyRowsAreTheSameWithAnyNumberOfThreads) {
+  constexpr int T = 1100, N = 900, K = 40;
+  std::mt19937 random(12);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> in(T * K), d_out(T * N), weight(N * K);
+  for (auto* values : {&in, &d_out, &weight}) {
+    for (float& x : *values) x = uniform(random);
+  }
+  for (const DataType type : {DataType::kFloat32, DataType::kBfloat16, DataType::kInt16}) {
+    SCOPED_TRACE(testing::Message() << "type " << static_cast<int>(type));
+    std::vector<float> expected_d_in, expected_d_weight;
+    for (const int threads : {1, 2, 5}) {
+      Instance instance(threads);
+      std::vector<float> d_in(T * K, std::numeric_limits<float>::quiet_NaN()), d_weight(N * K, 0.5f);
+      linear_backward(&instance.state, {.d_out = d_out.data(),
+                                        .in = in.data(),
+                                        .weight = weight.data(),
+                                        .d_in = d_in.data(),
+                                        .d_weight = d_weight.data(),
+                                        .d_bias = nullptr,
+                                        .T = T,
+                                        .N = N,
+                                        .K = K,
+                                        .type = type});
+      if (threads == 1) expected_d_in = d_in, expected_d_weight = d_weight;
+      EXPECT_EQ(d_in, expected_d_in) << threads << " threads";
+      EXPECT_EQ(d_weight, expected_d_weight) << threads << " threads";
+    }
+    for (const auto* values : {&expected_d_in, &expected_d_weight}) {
+      EXPECT_TRUE(std::all_of(values->begin(), values->end(), [](float x) { return std::isfinite(x); }));
+    }
   }
 }
 

@@ -43,6 +43,7 @@ const cases = [
     ),
   ),
   ...[op.attention(1, 8), ...[32, 64, 128, 256].map((L) => op.attention(8, L))],
+  ...[128, 256].map((L) => op.attention(8, L, { type: 'bfloat16' })),
   op.attention(8, 128, { dropout: 0.1 }),
   ...[64, 128, 256].map((L) => op.attention(8, L, { backward: true })),
   op.attention(8, 128, { backward: true, dropout: 0.1 }),

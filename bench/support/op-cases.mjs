@@ -61,16 +61,21 @@ export function linearBackward(T, N, K, { only, type = 'float32' } = {}) {
   };
 }
 
-/** Attention, forward or backward, with as much dropout; its two or five products count. */
-export function attention(B, L, { backward = false, dropout = 0, C = 768, H = 12 } = {}) {
+/** Attention, forward or backward, with as much dropout; its two or five products count. `type`: what they may be. */
+export function attention(B, L, { backward = false, dropout = 0, C = 768, H = 12, type = 'float32' } = {}) {
   const T = B * L;
   return {
-    name: title(`attention/${backward ? 'backward' : 'forward'}`, { B, L, C, H, ...(dropout > 0 && { dropout }) }),
+    name: title(
+      `attention/${backward ? 'backward' : 'forward'}`,
+      { B, L, C, H, ...(dropout > 0 && { dropout }) },
+      type,
+    ),
     op: backward ? 'attention_backward' : 'attention',
     flop: (backward ? 10 : 4) * T * L * C,
     sizes: { ...lengthsOf(B, L), C, H, dropout: dropout > 0 },
     args: () => ({
       ...{ ...textsOf(B, L), C, H, qkv: floats(3 * T * C), out: floats(T * C), dropout, seed: 1, text_ids: idsOf(B) },
+      ...(!backward && { dtype: type }),
       // Of scores that are all 0; the largest here are nearly that.
       ...(backward && { d_out: floats(T * C), log_sums: zeros(T * H).fill(Math.log(L)), d_qkv: zeros(3 * T * C) }),
     }),

@@ -7,18 +7,18 @@ void attention(void* self, const AttentionForward& a) {
   const std::scoped_lock held(state.one_op);
   const Kernels& kernels = *state.kernels;
   const int D = a.C / a.H;
-  const bool rounded = a.type != DataType::kFloat32 && kernels.bfloat16_attention_head != nullptr &&
-                       a.dropout == 0.0f && a.log_sums == nullptr;
-  constexpr int kRounded = 32;  // tokens of a text from which on tiles are filled; other texts have no say in it
+  const bool rounded = a.type != DataType::kFloat32 && kernels.rounded_attention_head != nullptr && a.dropout == 0.0f &&
+                       a.log_sums == nullptr;
   for_each_head(
       state, a,
       [&](int S) {
         const size_t exact = kernels.attention_scratch(S, D);
-        return rounded ? std::max(exact, kernels.bfloat16_attention_scratch(S, D)) : exact;
+        return rounded ? std::max(exact, kernels.rounded_attention_scratch(S, D)) : exact;
       },
       [&](const HeadOfText& head) {
         const float* q = a.qkv + head.row * 3 * a.C + head.h * D;
-        const auto attend = rounded && head.S >= kRounded ? kernels.bfloat16_attention_head : kernels.attention_head;
+        const bool fills = head.S >= kernels.rounded_attention_tokens;  // other texts have no say in it
+        const auto attend = rounded && fills ? kernels.rounded_attention_head : kernels.attention_head;
         attend({
             .q = q,
             .k = q + a.C,

@@ -17,11 +17,12 @@ struct Parts {
   }
 };
 
-// The transpose of (S, ld), D columns, as panels [S / NR][padded(D)][NR], zero beyond S and D.
-static void pack_transposed_panels(const float* in, int S, int64_t ld, int D, float* panels) {
+// The transpose of (S, ld), D columns, as panels [S / NR][padded(D)][NR], zero beyond S and D; before each panel there
+// is room for a header, in floats.
+static void pack_transposed_panels(const float* in, int S, int64_t ld, int D, float* panels, int header = 0) {
   const int64_t inner = padded(D);
   for (int s = 0; s < S; s += NR) {
-    float* panel = panels + s * inner;
+    float* panel = panels + s * inner + (s / NR + 1) * header;
     const int rows = S - s < NR ? S - s : NR;
     transpose_groups(in + s * ld, rows, ld, D, [&](int r, int d, group x) { store_group(panel + d * NR + r, x); });
     for (int r = padded(rows); r < NR; r += kGroup) {
@@ -125,21 +126,6 @@ struct AttentionParts : Parts {
 
 static size_t attention_scratch(int S, int D) { return AttentionParts(S, D).total; }
 
-// Largest lane, and the sum of lanes in one fixed order.
-FLES_INLINE float largest_lane(vf x) {
-  const auto* groups = reinterpret_cast<const group_unaligned*>(&x);
-  group m = groups[0];
-  for (int g = 1; g < W / kGroup; ++g) m = m > groups[g] ? m : groups[g];
-  const float a = m[0] > m[1] ? m[0] : m[1], b = m[2] > m[3] ? m[2] : m[3];
-  return a > b ? a : b;
-}
-FLES_INLINE float total_of_lanes(vf x) {
-  const auto* groups = reinterpret_cast<const group_unaligned*>(&x);
-  group sum = groups[0];
-  for (int g = 1; g < W / kGroup; ++g) sum += groups[g];
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 // out = block x panels times a factor a row, added to what is there or not. A function of its own, that is not inlined:
 // the tile needs every register.
 struct BlockProduct {
@@ -184,14 +170,15 @@ FLES_INLINE float largest_score(float* row, int S) {
     for (int n = 0; n < NV; ++n) most[n] = max(most[n], load(row + j + n * W));
   }
   for (int n = 1; n < NV; ++n) most[0] = max(most[0], most[n]);
-  return largest_lane(most[0]);
+  return max_lanes(most[0]);
 }
 
-// Rows of S scores, `ld` apart, to a block of 2^(score - largest), dropped or not; and the sum of each row before
-// dropout. All rows side by side, since a row alone would wait for its last steps.
-template <bool kDropout>
-FLES_INLINE void softmax_block(const float* scores, int64_t ld, int S, int rows, const float (&largest)[kMostRows],
-                               const uint8_t* bits, int64_t bits_ld, float* block, float (&sums)[kMostRows]) {
+// Of rows of S scores, `ld` apart, 2^(score - largest), dropped or not, given to put(i, j, values) for rows i..i +
+// kRows - 1 and columns j..j + W - 1; and the sum of each row before dropout. All rows side by side, since a row alone
+// would wait for its last steps.
+template <bool kDropout, class Put>
+FLES_INLINE void softmax_rows(const float* scores, int64_t ld, int S, int rows, const float (&largest)[kMostRows],
+                              const uint8_t* bits, int64_t bits_ld, Put&& put, float (&sums)[kMostRows]) {
   vf top[kMostRows], least[kMostRows], total[kMostRows];
   for (int i = 0; i < kMostRows; ++i) {
     top[i] = splat(largest[i]);
@@ -211,10 +198,10 @@ FLES_INLINE void softmax_block(const float* scores, int64_t ld, int S, int rows,
           x[r] = reinterpret_cast<vf>(reinterpret_cast<vi>(x[r]) & kept_lanes(bits + (i + r) * bits_ld, j));
         }
       }
-      store_block_rows(block + int64_t{j} * MR + i * kGroup, x, MR - i);
+      put(i, j, x);
     }
   }
-  for (int i = 0; i < rows; ++i) sums[i] = total_of_lanes(total[i]);
+  for (int i = 0; i < rows; ++i) sums[i] = sum_lanes(total[i]);
 }
 
 static void attention_head(const AttentionHead& h) {
@@ -232,6 +219,10 @@ static void attention_head(const AttentionHead& h) {
   float ones[MR], factors[MR];
   for (float& one : ones) one = 1.0f;
 
+  const auto to_weights = [&](int i, int j, vf(&x)[kRows]) {
+    store_block_rows(weights + int64_t{j} * MR + i * kGroup, x, MR - i);
+  };
+
   clear_unused_rows(scores, S, parts.columns);
   pack_transposed_panels(h.k, S, h.ld, D, keys);
   pack_panels(h.v, S, h.ld, D, values);
@@ -248,9 +239,9 @@ static void attention_head(const AttentionHead& h) {
         const uint64_t block = h.first_block + static_cast<uint64_t>(first + i) * blocks;
         keep_bits(h.dropout, block, 1, blocks, bits + i * parts.row_bits);
       }
-      softmax_block<true>(scores, columns, S, rows, largest, bits, parts.row_bits, weights, sums);
+      softmax_rows<true>(scores, columns, S, rows, largest, bits, parts.row_bits, to_weights, sums);
     } else {
-      softmax_block<false>(scores, columns, S, rows, largest, bits, parts.row_bits, weights, sums);
+      softmax_rows<false>(scores, columns, S, rows, largest, bits, parts.row_bits, to_weights, sums);
     }
     for (int i = 0; i < rows; ++i) {
       factors[i] = (dropping ? h.dropout.rate.scale : 1.0f) / sums[i];

@@ -47,7 +47,7 @@ FLES_INLINE float softmax_row(float* scores, int S, int i, uint16_t* block) {
       __builtin_memcpy(to + n * W, &narrow, sizeof narrow);
     }
   }
-  return total_of_lanes(total);
+  return sum_lanes(total);
 }
 
 static void bfloat16_attention_head(const AttentionHead& h) {

@@ -2,6 +2,10 @@
 // and summed exactly. The largest row has an L2 norm of 32767, so that no sum overflows: by Cauchy and Schwarz it is at
 // most 32767^2 in size, to which rounding adds little. Included after packing.inl.
 
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define FLES_INT16_DOT
+#endif
+
 // sums += a b over the two whole numbers of a lane.
 FLES_INLINE vi dot_int16(vi sums, vi a, vi b) {
 #if defined(__AVX512VNNI__)
@@ -61,14 +65,18 @@ struct Int16Scale {
 };
 
 static float sum_of_squares(const float* in, int K) {
-  vf squares = vf{};
-  const int whole = K / W * W;
-  for (int k = 0; k < whole; k += W) {
-    const vf x = load(in + k);
-    squares += x * x;
+  vf squares[4] = {};  // so that additions need not wait for one another
+  int k = 0;
+  for (; k + 4 * W <= K; k += 4 * W) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const vf x = load(in + k + i * W);
+      squares[i] += x * x;
+    }
   }
-  float sum = sum_lanes(squares);
-  for (int k = whole; k < K; ++k) sum += in[k] * in[k];
+  for (; k + W <= K; k += W) squares[0] += load(in + k) * load(in + k);
+  float sum = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
+  for (; k < K; ++k) sum += in[k] * in[k];
   return sum;
 }
 

@@ -124,9 +124,11 @@ struct Kernels {
   ProductKernels split;
   void (*attention_head)(const AttentionHead&);
   size_t (*attention_scratch)(int S, int D);
-  // With products of bfloat16, without dropout and log sums; null where they would not be faster.
-  void (*bfloat16_attention_head)(const AttentionHead&);
-  size_t (*bfloat16_attention_scratch)(int S, int D);
+  // With products of bfloat16 or of whole numbers of 16 bits, without dropout and log sums: faster for texts of so many
+  // tokens and more. Null where it would not be.
+  void (*rounded_attention_head)(const AttentionHead&);
+  size_t (*rounded_attention_scratch)(int S, int D);
+  int rounded_attention_tokens;
   void (*attention_backward_head)(const AttentionBackwardHead&);
   size_t (*attention_backward_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null

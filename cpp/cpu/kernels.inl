@@ -28,6 +28,8 @@ namespace FLES_LEVEL {
 #include "cpu/attention.inl"
 #if defined(__AMX_TILE__)
 #include "cpu/attention_bfloat16.inl"
+#elif defined(FLES_INT16_DOT)
+#include "cpu/attention_int16.inl"
 #endif
 #include "cpu/attention_backward.inl"
 #include "cpu/train.inl"
@@ -41,12 +43,16 @@ namespace FLES_LEVEL {
 #define FLES_SPLIT                                                                                     \
   FLES_PRODUCTS(SplitFloat32, pack_weight_float32<SplitFloat32>, pack_block_split, pack_columns_split, \
                 pack_panel_float32<SplitFloat32>)
-#define FLES_BFLOAT16_ATTENTION bfloat16_attention_head, bfloat16_attention_scratch
+#define FLES_ROUNDED_ATTENTION bfloat16_attention_head, bfloat16_attention_scratch, 32
 #else
 #define FLES_SPLIT \
   {                \
   }
-#define FLES_BFLOAT16_ATTENTION nullptr, nullptr
+#if defined(FLES_INT16_DOT)
+#define FLES_ROUNDED_ATTENTION int16_attention_head, int16_attention_scratch, 64
+#else
+#define FLES_ROUNDED_ATTENTION nullptr, nullptr, 0
+#endif
 #endif
 #define FLES_TEXT_OF(name) #name
 #define FLES_TEXT(name) FLES_TEXT_OF(name)
@@ -62,7 +68,7 @@ constexpr Kernels kTable = {
     FLES_SPLIT,
     attention_head,
     attention_scratch,
-    FLES_BFLOAT16_ATTENTION,
+    FLES_ROUNDED_ATTENTION,
     attention_backward_head,
     attention_backward_scratch,
     add_rows,

@@ -160,14 +160,18 @@ static void pack_block_bfloat16(const float* in, int rows, int64_t ld, int K, vo
 }
 
 FLES_INLINE float largest_of(const float* in, int K) {
-  vf largest = vf{};
-  const int whole = K / W * W;
-  for (int k = 0; k < whole; k += W) {
-    const vf x = load(in + k);
-    largest = max(largest, max(x, -x));
+  vf largest[4] = {};  // so that comparisons need not wait for one another
+  int k = 0;
+  for (; k + 4 * W <= K; k += 4 * W) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const vf x = load(in + k + i * W);
+      largest[i] = max(largest[i], max(x, -x));
+    }
   }
-  float result = max_lanes(largest);
-  for (int k = whole; k < K; ++k) result = __builtin_fmaxf(result, __builtin_fabsf(in[k]));
+  for (; k + W <= K; k += W) largest[0] = max(largest[0], max(load(in + k), -load(in + k)));
+  float result = max_lanes(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
+  for (; k < K; ++k) result = __builtin_fmaxf(result, __builtin_fabsf(in[k]));
   return result;
 }
 

@@ -24,16 +24,19 @@ FLES_INLINE vf splat(float x) { return x - vf{}; }
 FLES_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
 FLES_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
 
-// Sums and maxima over lanes, in lane order.
+// Sum and maximum over lanes, in one fixed order of few steps.
 FLES_INLINE float sum_lanes(vf x) {
-  float s = x[0];
-  for (int i = 1; i < W; ++i) s += x[i];
-  return s;
+  const auto* groups = reinterpret_cast<const group_unaligned*>(&x);
+  group sum = groups[0];
+  for (int g = 1; g < W / 4; ++g) sum += groups[g];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 FLES_INLINE float max_lanes(vf x) {
-  float m = x[0];
-  for (int i = 1; i < W; ++i) m = x[i] > m ? x[i] : m;
-  return m;
+  const auto* groups = reinterpret_cast<const group_unaligned*>(&x);
+  group m = groups[0];
+  for (int g = 1; g < W / 4; ++g) m = m > groups[g] ? m : groups[g];
+  const float a = m[0] > m[1] ? m[0] : m[1], b = m[2] > m[3] ? m[2] : m[3];
+  return a > b ? a : b;
 }
 
 // e^x for x in [-87, 88], relative error below 2 units in the last place (range reduction by ln 2 in two parts, then

@@ -8,7 +8,7 @@
 //   dropout   probability that an attention probability is dropped, 0 <= dropout < 1; seed >= 0, one a site and step
 // Memory beyond the output is one block of score rows a thread, never [H, L, L].
 // `type` allows products less exact than float32 where there is neither dropout nor log_sums: operands and
-// probabilities rounded to bfloat16.
+// probabilities rounded to bfloat16 or to whole numbers of 16 bits.
 #pragma once
 #include <cstdint>
 

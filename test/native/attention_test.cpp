@@ -224,36 +224,94 @@ TEST_P(AttentionAtEveryLevel, ReadsNoDenormalsThatOtherOpsHaveLeftInItsScratch) 
 }
 #endif
 
-// Where operands and probabilities are rounded: within the half of a bfloat16's last place that each may be off, of the
-// values that are averaged and of the scores, which are below 4 x 20 here.
-class AttentionByTiles : public AttentionAtEveryLevel {};
+// Where operands and probabilities are rounded, to bfloat16 or to whole numbers of 16 bits.
+class RoundedAttention : public AttentionAtEveryLevel {
+ protected:
+  std::vector<float> rounded(const Problem& p) {
+    std::vector<float> out(p.S * p.D, kUnwritten);
+    kernels.rounded_attention_head({.q = p.qkv.data(),
+                                    .k = p.qkv.data() + p.D,
+                                    .v = p.qkv.data() + int64_t{2} * p.D,
+                                    .ld = int64_t{3} * p.D,
+                                    .out = out.data(),
+                                    .ld_out = p.D,
+                                    .log_sums = nullptr,
+                                    .ld_log_sums = 0,
+                                    .S = p.S,
+                                    .D = p.D,
+                                    .scale = p.scale(),
+                                    .dropout = {},
+                                    .first_block = 0,
+                                    .scratch = scratch(kernels.rounded_attention_scratch(p.S, p.D))});
+    return out;
+  }
+};
 
-TEST_P(AttentionByTiles, IsNearTheFormula) {
-  for (const auto& [S, D] : {std::pair{1, 1}, {7, 20}, {32, 32}, {33, 64}, {65, 128}, {150, 24}}) {
+// Of n values below 1/2, what rounding takes from one of them at most: half of the last place of a bfloat16, or of
+// whole numbers, of which 32767 stand for the norm, rounded up by 1/16 at most.
+double taken(const Kernels& kernels, int n) {
+  if (std::string(kernels.name) == "amx") return 0.5 * std::ldexp(1.0, -9);
+  return 17.0 / 16 * 0.5 * std::sqrt(static_cast<double>(n)) / (2 * 32767);
+}
+
+TEST_P(RoundedAttention, IsNearTheFormula) {
+  for (const auto& [S, D] : {std::pair{1, 1}, {7, 20}, {32, 32}, {33, 64}, {65, 128}, {150, 24}, {260, 70}}) {
     Problem p(S, D, 0.0f);
     for (float& value : p.qkv) value /= 4;
     const Reference<double> exact(p);
-    std::vector<float> out(S * D, kUnwritten);
-    kernels.bfloat16_attention_head({.q = p.qkv.data(),
-                                     .k = p.qkv.data() + D,
-                                     .v = p.qkv.data() + int64_t{2} * D,
-                                     .ld = int64_t{3} * D,
-                                     .out = out.data(),
-                                     .ld_out = D,
-                                     .log_sums = nullptr,
-                                     .ld_log_sums = 0,
-                                     .S = S,
-                                     .D = D,
-                                     .scale = p.scale(),
-                                     .dropout = {},
-                                     .first_block = 0,
-                                     .scratch = scratch(kernels.bfloat16_attention_scratch(S, D))});
-    // Scores are sums of D products of values below 1/2, divided by sqrt(D).
-    const double scores = 0.25 * std::sqrt(static_cast<double>(D)) * 2 * std::ldexp(1.0, -9);
-    const double tolerance = 0.5 * (2 * std::ldexp(1.0, -9) + 2 * scores);
+    const std::vector<float> out = rounded(p);
+    // Of a score, a sum of D products over sqrt(D), and of weights that are not far from one another.
+    const double of_scores = std::sqrt(static_cast<double>(D)) * taken(kernels, D), of_weights = 2 * taken(kernels, S);
+    const double tolerance = taken(kernels, S) + of_weights + of_scores;
     for (int i = 0; i < S * D; ++i) EXPECT_NEAR(out[i], exact.out[i], tolerance) << "S " << S << ", D " << D;
   }
 }
+
+TEST_P(RoundedAttention, OfScoresThatDifferByHundredsIsTheValueOfTheLargest) {
+  Problem p(70, 2, 0.0f);
+  std::fill(p.qkv.begin(), p.qkv.end(), 0.0f);
+  for (int s = 0; s < p.S; ++s) {
+    p.qkv[s * 6] = 30.0f;
+    p.qkv[s * 6 + 2] = s == 33 ? 30.0f : -static_cast<float>(s);
+    p.qkv[s * 6 + 4] = static_cast<float>(s);
+  }
+  const std::vector<float> out = rounded(p);
+  for (int s = 0; s < p.S; ++s) EXPECT_NEAR(out[s * 2], 33.0f, 0.05f);
+}
+
+// The sums of whole numbers are as large as they can be.
+TEST_P(RoundedAttention, OfEqualTokensIsTheirValue) {
+  for (const int S : {1, 64, 500}) {
+    Problem p(S, 32, 0.0f);
+    std::fill(p.qkv.begin(), p.qkv.end(), -1.5f);
+    for (const float value : rounded(p)) EXPECT_NEAR(value, -1.5f, 0.005f) << "S " << S;
+  }
+}
+
+TEST_P(RoundedAttention, NotANumberStaysOneAndAnInfiniteValueIsSeen) {
+  const auto expect_seen = [&](float value, int part) {
+    Problem p(70, 3, 0.0f);
+    p.qkv[(7 * 3 + part) * p.D] = value;
+    const std::vector<float> out = rounded(p);
+    const bool query = part == 0;  // seen by its own row alone
+    for (int s = query ? 7 : 0; s < (query ? 8 : p.S); ++s) EXPECT_FALSE(std::isfinite(out[s * p.D])) << part;
+  };
+  for (const int part : {0, 1, 2}) expect_seen(kUnwritten, part);
+  expect_seen(std::numeric_limits<float>::infinity(), 2);
+}
+
+#if defined(__x86_64__)
+TEST_P(RoundedAttention, ReadsNoDenormalsThatOtherOpsHaveLeftInItsScratch) {
+  constexpr unsigned kFlags = 0x3F, kDenormal = 2;
+  found_in_scratch = std::numeric_limits<float>::denorm_min() * 1000;
+  for (const int S : {1, 5, 14, 40, 70}) {
+    const Problem p(S, 32, 0.0f);
+    _mm_setcsr(_mm_getcsr() & ~kFlags);
+    rounded(p);
+    EXPECT_EQ(_mm_getcsr() & kDenormal, 0U) << "S " << S;
+  }
+}
+#endif
 
 std::vector<const Kernels*> every_level() {
   std::vector<const Kernels*> levels = usable_kernels();
@@ -264,14 +322,14 @@ std::vector<const Kernels*> every_level() {
 INSTANTIATE_TEST_SUITE_P(Kernels, AttentionAtEveryLevel, testing::ValuesIn(every_level()),
                          [](const auto& level) { return std::string(level.param->name); });
 
-std::vector<const Kernels*> levels_with_tiles() {
+std::vector<const Kernels*> levels_that_round() {
   std::vector<const Kernels*> levels = usable_kernels();
-  std::erase_if(levels, [](const Kernels* kernels) { return kernels->bfloat16_attention_head == nullptr; });
+  std::erase_if(levels, [](const Kernels* kernels) { return kernels->rounded_attention_head == nullptr; });
   return levels;
 }
 
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttentionByTiles);
-INSTANTIATE_TEST_SUITE_P(Kernels, AttentionByTiles, testing::ValuesIn(levels_with_tiles()),
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RoundedAttention);
+INSTANTIATE_TEST_SUITE_P(Kernels, RoundedAttention, testing::ValuesIn(levels_that_round()),
                          [](const auto& level) { return std::string(level.param->name); });
 
 }  // namespace

@@ -48,6 +48,11 @@ export const cases: OpCase<AttentionArguments>[] = [
   ...[32, 64, 96, 128].map((D) => attention(`heads of ${D} with dropout`, [1, 37], D, 1, { scale: 0.5, dropout: 0.1 })),
 ];
 
+/** Texts so long that products of less exact types are worth their packing, and shorter ones beside them. */
+export const longTexts: OpCase<AttentionArguments>[] = [24, 32, 64, 96].map((D) =>
+  attention(`heads of ${D} of long texts`, [130, 64, 3, 63], 2 * D, 2, { scale: 0.5 }),
+);
+
 /** A head of a text: its first row, its length, and what its probabilities are multiplied by. */
 export interface Head {
   b: number;

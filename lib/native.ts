@@ -43,7 +43,7 @@ export interface Platform {
   cpuFeatures: string[];
   /** Compute threads: `FLES_NUM_THREADS`, else the processors granted to this process. */
   threads: number;
-  backends: { name: string; available: boolean; reason: string; description: string }[];
+  backends: { name: string; installed: boolean; available: boolean; reason: string; description: string }[];
 }
 
 export interface NativeModelSource {

@@ -72,7 +72,7 @@ requireTool('compiler', ['g++'], "compiles the host's part of the CUDA backend")
 requireTool('cmake', ['cmake'], 'configures the build of the CUDA backend');
 const start = performance.now();
 try {
-  const toolkit = cudaToolkit({ version: PINNED, cublas: process.argv.includes('--cublas') });
+  const toolkit = cudaToolkit({ cublas: process.argv.includes('--cublas') });
   const found = await build(toolkit);
   const unknown = Object.entries(found).filter(([, { launch }]) => Object.values(launch).includes(undefined));
   if (unknown.length > 0) {

@@ -1,6 +1,6 @@
 // What the other scripts share: running programs, and naming those that are missing with the command that installs them.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,6 +20,13 @@ export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
   if (error?.code === 'ENOENT') return null;
   return status ?? 1; // no status: killed by a signal
+}
+
+/** Copies a file to a name under which a process may have it loaded, by a name that nobody has. */
+export function place(from, to) {
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, `${to}.part`);
+  renameSync(`${to}.part`, to);
 }
 
 /** The lines of cpp/sources.txt. */

@@ -64,15 +64,15 @@ int cuda_index(const std::string& device) {
 
 BackendStatus cuda_status() {
   const Opened& opened = cuda_library();
-  if (opened.library == nullptr) return {"cuda", false, opened.reason, ""};
+  if (opened.library == nullptr) return {"cuda", false, false, opened.reason, ""};
   try {
     (void)opened.library->first_usable();
     const int devices = opened.library->count_devices();
     std::string description;
     for (int i = 0; i < devices; ++i) description += (i == 0 ? "" : "; ") + opened.library->describe(i);
-    return {"cuda", true, "", description};
+    return {"cuda", true, true, "", description};
   } catch (const Error& error) {
-    return {"cuda", false, error.what(), ""};
+    return {"cuda", true, false, error.what(), ""};
   }
 }
 
@@ -96,6 +96,6 @@ const Backend& backend_for(const std::string& device) {
   return *opened.library->open(first ? opened.library->first_usable() : index);
 }
 
-std::vector<BackendStatus> backend_statuses() { return {{"cpu", true, "", ""}, cuda_status()}; }
+std::vector<BackendStatus> backend_statuses() { return {{"cpu", true, true, "", ""}, cuda_status()}; }
 
 }  // namespace fles

@@ -14,7 +14,8 @@ const Backend& backend_for(const std::string& device);
 
 struct BackendStatus {
   std::string name;
-  bool available;
+  bool installed;           // whether its library is there and of this version
+  bool available;           // whether it has a device that can be used, besides
   std::string reason;       // why not, in one sentence; empty when available
   std::string description;  // the devices, where they have names
 };

@@ -74,16 +74,22 @@ static void int16_attention_head(const AttentionHead& h) {
     softmax_rows<false>(
         scores, columns, S, rows, largest, nullptr, 0,
         [&](int i, int j, vf(&x)[kRows]) {
-          for (int r = 0; r < kRows; ++r) store(scores + (i + r) * columns + j, x[r]);
+          for (int r = 0; r < kRows && i + r < MR; ++r) store(scores + (i + r) * columns + j, x[r]);
         },
         sums);
     // Of weights, which are at most 1, the sum is at least the sum of their squares. Those of no key are rounded to 0.
+    // They are divided by the sum of what they are rounded to: what vanishes beside the largest may be many.
     for (int i = 0; i < rows; ++i) {
       const Int16Scale rounding(sums[i]);
-      reinterpret_cast<float*>(weights)[i] = rounding.scale / sums[i];
+      vu whole = vu{};  // modulo 2^32, for what is not a number leaves any bits
       pack_row<Int16>(scores + i * columns, parts.columns, padded_for<Int16>(S),
-                      reinterpret_cast<int16_t*>(weights + Int16::kBlockHeader) + i * Int16::kGroup,
-                      [&](vf x) { return int16_of(x, splat(rounding.inverse)); });
+                      reinterpret_cast<int16_t*>(weights + Int16::kBlockHeader) + i * Int16::kGroup, [&](vf x) {
+                        const vi values = nearest(x, splat(rounding.inverse));
+                        whole += reinterpret_cast<vu>(values);
+                        return __builtin_convertvector(values, half_shorts);
+                      });
+      const float sum = rounding.scale * sum_lanes(__builtin_convertvector(reinterpret_cast<vi>(whole), vf));
+      reinterpret_cast<float*>(weights)[i] = rounding.scale / sum;
     }
     for (int d = 0; d < D; d += NR) {
       tile_rows<Int16>(

@@ -75,6 +75,9 @@ struct ProductKernels {
   void (*pack_panel)(const float* in, int rows, int64_t ld, int count, void* panel);
 };
 
+// Whether blocks and panels begin with scales, of whole rows and columns.
+inline bool has_scales(const ProductKernels& products) { return products.block_bytes(0) > 0; }
+
 struct AttentionHead {
   const float *q, *k, *v;  // (S, ld), D columns each
   int64_t ld;
@@ -86,7 +89,7 @@ struct AttentionHead {
   float scale;
   Dropout dropout;       // cut is 0 where there is none
   uint64_t first_block;  // of draws of the head's first row
-  float* scratch;        // attention_scratch(S, D) floats, 64-byte aligned
+  float* scratch;        // attention_scratch(S, D) or rounded_attention_scratch(S, D) floats, 64-byte aligned
 };
 
 struct AttentionBackwardHead {

@@ -30,7 +30,7 @@ int take(Place* places, int count, int first) {
 // Blocks of rows are packed one by one. Of columns some rows of the matrix are packed for all blocks at once, so that
 // memory is read in long stretches, unless blocks begin with scales, which take whole columns.
 constexpr int kRowsAtOnce = 64;
-bool by_rows(const Product& p) { return p.transposed && p.products.block_bytes(0) == 0; }
+bool by_rows(const Product& p) { return p.transposed && !has_scales(p.products); }
 int pieces(const Product& p, int blocks) { return by_rows(p) ? (p.inner + kRowsAtOnce - 1) / kRowsAtOnce : blocks; }
 
 void pack_blocks(const Product& p, int first, int last, int begin, int end, uint8_t* to) {
@@ -67,7 +67,7 @@ class Multiplication {
         count_((p.rows + rows_ - 1) / rows_),
         width_(panels_at_once(products_, p.inner) * state.kernels->NR),
         widths_((p.columns + width_ - 1) / width_),
-        group_bytes_(products_.block_bytes(p.inner) * group_blocks()),
+        group_bytes_(products_.block_bytes(p.inner) * std::min(group_blocks(), blocks_)),
         scratch_bytes_(State::panel_scratch(products_, p.inner)) {
     scratch_ = state.panels.bytes(scratch_bytes_ * threads_);
     packed_ = state.input.bytes(static_cast<size_t>(group_bytes_) * std::min(count_, threads_));
@@ -89,13 +89,18 @@ class Multiplication {
   // Where there are too few groups for every thread to begin with one of its own, they are packed beforehand.
   bool shared() const { return count_ < threads_; }
   int group_blocks() const { return rows_ / products_.MR; }
+  int blocks_of(int g) const { return std::min(group_blocks(), blocks_ - g * group_blocks()); }
+  void pack_piece(int g, int piece, uint8_t* to) const { pack(p_, g * group_blocks(), blocks_of(g), piece, to); }
 
   void pack_all() {
-    state_.pool->parallel_for(pieces(p_, blocks_),
-                              [&](int64_t piece, int) { pack(p_, 0, blocks_, static_cast<int>(piece), packed_); });
+    const int most = pieces(p_, std::min(group_blocks(), blocks_));  // of a group; the last one may have fewer
+    state_.pool->parallel_for(int64_t{count_} * most, [&](int64_t work, int) {
+      const int g = static_cast<int>(work / most), piece = static_cast<int>(work % most);
+      if (piece < pieces(p_, blocks_of(g))) pack_piece(g, piece, packed_ + g * group_bytes_);
+    });
     for (int g = 0; g < count_; ++g) {
       groups_[g].place = g;
-      groups_[g].next_piece = groups_[g].packed = pieces(p_, group_blocks());
+      groups_[g].next_piece = groups_[g].packed = most;
     }
   }
 
@@ -108,10 +113,9 @@ class Multiplication {
       return;
     }
     uint8_t* rows = packed_ + place * group_bytes_;
-    const int first = g * group_blocks(), blocks = std::min(group_blocks(), blocks_ - first);
-    const int own_pieces = pieces(p_, blocks);
+    const int own_pieces = pieces(p_, blocks_of(g));
     for (int i = 0; (i = group.next_piece.fetch_add(1)) < own_pieces; group.packed.fetch_add(1)) {
-      pack(p_, first, blocks, i, rows);
+      pack_piece(g, i, rows);
     }
     // Nobody waits for another, who may have lost the processor: whoever packs the last piece goes on.
     if (group.packed.load() < own_pieces) return;

@@ -25,6 +25,7 @@ Napi::Value platform(const Napi::CallbackInfo& info) {
     for (const auto& status : backend_statuses()) {
       Napi::Object entry = Napi::Object::New(env);
       entry["name"] = status.name;
+      entry["installed"] = status.installed;
       entry["available"] = status.available;
       entry["reason"] = status.reason;
       entry["description"] = status.description;

@@ -19,7 +19,7 @@
 #include <immintrin.h>
 #endif
 
-#include "cpu/kernels.h"
+#include "cpu/backend_cpu.h"
 #include "cpu/levels.h"
 #include "ops/random.h"
 
@@ -247,6 +247,30 @@ class RoundedAttention : public AttentionAtEveryLevel {
   }
 };
 
+TEST_P(RoundedAttention, ServesTextsThatAreLongEnough) {
+  const int tokens = kernels.rounded_attention_tokens;
+  for (const int S : {tokens - 1, tokens}) {
+    Problem p(S, 32, 0.0f);
+    ThreadPool pool(1);
+    State state;
+    state.kernels = &kernels;
+    state.pool = &pool;
+    const int32_t offsets[] = {0, S};
+    std::vector<float> out(S * p.D, kUnwritten), exact, log_sums;
+    attention(&state, {.qkv = p.qkv.data(),
+                       .offsets = offsets,
+                       .out = out.data(),
+                       .B = 1,
+                       .T = S,
+                       .C = p.D,
+                       .H = 1,
+                       .type = DataType::kBfloat16});
+    forward(p, exact, log_sums);
+    EXPECT_EQ(out, S < tokens ? exact : rounded(p)) << "S " << S;
+    EXPECT_NE(exact, rounded(p));
+  }
+}
+
 // Of n values below 1/2, what rounding takes from one of them at most: half of the last place of a bfloat16, or of
 // whole numbers, of which 32767 stand for the norm, rounded up by 1/16 at most.
 double taken(const Kernels& kernels, int n) {
@@ -279,12 +303,19 @@ TEST_P(RoundedAttention, OfScoresThatDifferByHundredsIsTheValueOfTheLargest) {
   for (int s = 0; s < p.S; ++s) EXPECT_NEAR(out[s * 2], 33.0f, 0.05f);
 }
 
-// The sums of whole numbers are as large as they can be.
-TEST_P(RoundedAttention, OfEqualTokensIsTheirValue) {
+// The sums of whole numbers are as large as they can be. Or one key has nearly all the weight, and what the others
+// have, 0.8% of it together, vanishes.
+TEST_P(RoundedAttention, OfEqualValuesIsTheirValue) {
   for (const int S : {1, 64, 500}) {
-    Problem p(S, 32, 0.0f);
-    std::fill(p.qkv.begin(), p.qkv.end(), -1.5f);
-    for (const float value : rounded(p)) EXPECT_NEAR(value, -1.5f, 0.005f) << "S " << S;
+    for (const float largest : {0.0f, 11.08f}) {
+      Problem p(S, 1, 0.0f);
+      for (int s = 0; s < S; ++s) {
+        p.qkv[s * 3] = 4.0f;
+        p.qkv[s * 3 + 1] = s == S / 2 ? largest / 4 : 0.0f;
+        p.qkv[s * 3 + 2] = -1.5f;
+      }
+      for (const float value : rounded(p)) EXPECT_NEAR(value, -1.5f, 0.003f) << "S " << S << ", score " << largest;
+    }
   }
 }
 
@@ -293,8 +324,11 @@ TEST_P(RoundedAttention, NotANumberStaysOneAndAnInfiniteValueIsSeen) {
     Problem p(70, 3, 0.0f);
     p.qkv[(7 * 3 + part) * p.D] = value;
     const std::vector<float> out = rounded(p);
-    const bool query = part == 0;  // seen by its own row alone
-    for (int s = query ? 7 : 0; s < (query ? 8 : p.S); ++s) EXPECT_FALSE(std::isfinite(out[s * p.D])) << part;
+    for (int s = 0; s < p.S; ++s) {
+      const bool sees = part > 0 || s == 7;  // a query is its own row's alone, a value its own column's
+      EXPECT_EQ(std::isfinite(out[s * p.D]), !sees) << part << ", row " << s;
+      if (part == 2) EXPECT_TRUE(std::isfinite(out[s * p.D + 1])) << "row " << s;
+    }
   };
   for (const int part : {0, 1, 2}) expect_seen(kUnwritten, part);
   expect_seen(std::numeric_limits<float>::infinity(), 2);
@@ -304,7 +338,7 @@ TEST_P(RoundedAttention, NotANumberStaysOneAndAnInfiniteValueIsSeen) {
 TEST_P(RoundedAttention, ReadsNoDenormalsThatOtherOpsHaveLeftInItsScratch) {
   constexpr unsigned kFlags = 0x3F, kDenormal = 2;
   found_in_scratch = std::numeric_limits<float>::denorm_min() * 1000;
-  for (const int S : {1, 5, 14, 40, 70}) {
+  for (const int S : {1, 5, 14, 40, 200}) {
     const Problem p(S, 32, 0.0f);
     _mm_setcsr(_mm_getcsr() & ~kFlags);
     rounded(p);

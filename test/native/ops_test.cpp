@@ -222,7 +222,7 @@ TEST_P(EveryOp, GivesTheSameBitsWithAnyNumberOfThreads) {
 
 // Of more rows than each thread packs at once, in every type: threads help one another with what is left.
 TEST_P(EveryOp, ProductsOfManyRowsAreTheSameWithAnyNumberOfThreads) {
-  constexpr int T = 600, N = 40, K = 3000;  // 5 groups of rows or more, whose memory is used again
+  constexpr int T = 420, N = 17, K = 12000;  // in vectors 6 groups of rows or more, whose memory is used again
   std::mt19937 random(11);
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   std::vector<float> in(T * K), weight(N * K);

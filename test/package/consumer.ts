@@ -9,8 +9,10 @@ const execute = promisify(execFile);
 
 /** Runs a program; its output, or an error with all it printed. */
 export async function run(folder: string, command: string, ...args: string[]): Promise<string> {
-  // npm hands its settings down to the scripts it runs; these would apply to the consumer too.
-  const environment = Object.entries(process.env).filter(([name]) => !/^npm_(?!config_(cache|registry))/i.test(name));
+  // npm hands its settings down to the scripts it runs, and the tests name a CUDA backend; these would apply to the
+  // consumer too.
+  const inherited = /^npm_(?!config_(cache|registry))|^FLES_CUDA_LIBRARY$/i;
+  const environment = Object.entries(process.env).filter(([name]) => !inherited.test(name));
   try {
     const options = { cwd: folder, env: Object.fromEntries(environment), maxBuffer: 1 << 26 };
     return (await execute(command, args, options)).stdout;

@@ -6,7 +6,7 @@ import { Consumer, pack, root, run, temporaryFolder } from './consumer';
 const minutes = 60_000;
 /** Stands for the library that nvcc makes; there is none where there is no CUDA. */
 const emulated = 'build-cuda-emulated/fles-cuda-emulated.so';
-const hasCuda = process.platform === 'linux';
+const hasCuda = process.platform === 'linux' && !existsSync('/etc/alpine-release');
 const temporary = temporaryFolder();
 let unpacked: string;
 let packed: string[];
@@ -117,6 +117,12 @@ describe('installed from a prebuild without install scripts', () => {
   });
   test.runIf(hasCuda)('the CUDA backend is the library beside it', async () => {
     expect(await consumer.fles('info')).toMatch(/backend cuda +emulated device/);
+  });
+  test.runIf(hasCuda)('a library that is no CUDA backend of the addon is not put there', async () => {
+    const folder = join(temporary.path, 'wrong');
+    const place = run(root, process.execPath, 'scripts/prebuilds.mjs', folder, '--cuda', 'package.json');
+    await expect(place).rejects.toThrow(/ERR_BUILD .*package.json is no CUDA backend of this addon/);
+    expect(existsSync(folder)).toBe(false);
   });
   usable(() => consumer);
 });

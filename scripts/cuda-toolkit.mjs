@@ -77,7 +77,8 @@ function make(to, fill, message) {
 function fetchWheels() {
   console.error(`fetching nvcc ${PINNED} (109 MB) into ${prefix}`);
   const fill = (folder) => {
-    if (!pip('install', '-q', '--no-deps', '--only-binary=:all:', '--no-compile', '--target', folder, ...WHEELS)) return false;
+    if (!pip('install', '-q', '--no-deps', '--only-binary=:all:', '--no-compile', '--target', folder, ...WHEELS))
+      return false;
     const home = join(folder, HOME);
     symlinkSync('lib', join(home, 'lib64')); // else neither nvcc's link step nor CMake finds cudart
     symlinkSync('libcudart.so.13', join(home, 'lib/libcudart.so')); // else CMake's FindCUDAToolkit fails

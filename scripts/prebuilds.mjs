@@ -16,7 +16,8 @@ const folder = join(resolve(positionals[0] ?? join(root, 'prebuilds')), `${proce
 const addon = join(root, 'build/Release/fles.node');
 const files = { [`fles${libc}.node`]: addon };
 if (!existsSync(addon)) fail(`ERR_FILE_NOT_FOUND ${addon} does not exist; run "npm run build" first`);
-if (values.cuda !== undefined && libc !== '.glibc') fail('ERR_USAGE --cuda is given, expected on Linux with glibc alone');
+if (values.cuda !== undefined && libc !== '.glibc')
+  fail('ERR_USAGE --cuda is given, expected on Linux with glibc alone');
 
 if (libc === '.glibc') {
   const build = () => run(process.execPath, [join(root, 'scripts/build-cuda.mjs'), '--fetch']);

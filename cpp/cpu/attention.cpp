@@ -7,8 +7,9 @@ void attention(void* self, const AttentionForward& a) {
   const std::scoped_lock held(state.one_op);
   const Kernels& kernels = *state.kernels;
   const int D = a.C / a.H;
-  const bool rounded = a.type != DataType::kFloat32 && kernels.rounded_attention_head != nullptr && a.dropout == 0.0f &&
-                       a.log_sums == nullptr;
+  const bool may_round = a.type == DataType::kInt8 ? kernels.rounded_attention_in_int8 : a.type != DataType::kFloat32;
+  const bool rounded =
+      may_round && kernels.rounded_attention_head != nullptr && a.dropout == 0.0f && a.log_sums == nullptr;
   for_each_head(
       state, a,
       [&](int S) {

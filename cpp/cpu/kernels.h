@@ -132,6 +132,7 @@ struct Kernels {
   void (*rounded_attention_head)(const AttentionHead&);
   size_t (*rounded_attention_scratch)(int S, int D);
   int rounded_attention_tokens;
+  bool rounded_attention_in_int8;  // whether it gives so much time there that what it takes from rankings is worth it
   void (*attention_backward_head)(const AttentionBackwardHead&);
   size_t (*attention_backward_scratch)(int S, int D);
   void (*add_rows)(const float* a, const float* b, const float* c, float* out, int C);  // c may be null

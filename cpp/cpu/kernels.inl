@@ -43,15 +43,15 @@ namespace FLES_LEVEL {
 #define FLES_SPLIT                                                                                     \
   FLES_PRODUCTS(SplitFloat32, pack_weight_float32<SplitFloat32>, pack_block_split, pack_columns_split, \
                 pack_panel_float32<SplitFloat32>)
-#define FLES_ROUNDED_ATTENTION bfloat16_attention_head, bfloat16_attention_scratch, 32
+#define FLES_ROUNDED_ATTENTION bfloat16_attention_head, bfloat16_attention_scratch, 32, true
 #else
 #define FLES_SPLIT \
   {                \
   }
 #if defined(FLES_INT16_DOT)
-#define FLES_ROUNDED_ATTENTION int16_attention_head, int16_attention_scratch, 64
+#define FLES_ROUNDED_ATTENTION int16_attention_head, int16_attention_scratch, 64, false
 #else
-#define FLES_ROUNDED_ATTENTION nullptr, nullptr, 0
+#define FLES_ROUNDED_ATTENTION nullptr, nullptr, 0, false
 #endif
 #endif
 #define FLES_TEXT_OF(name) #name

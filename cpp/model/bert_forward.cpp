@@ -44,8 +44,6 @@ void bert_forward(const Backend& backend, const Parameters& p, const RaggedBatch
                            c.vocabulary_size, c.max_positions, c.layer_norm_eps});
   for (const LayerParameters& layer : p.layers) {
     linear(layer.qkv, hidden, nullptr, w.qkv.data(), 3 * C, C, Activation::kNone);
-    // What was rounded for the products before gains nothing from more exact ones here.
-    const DataType type = layer.qkv.weight.get()->type == DataType::kFloat32 ? DataType::kFloat32 : DataType::kBfloat16;
     backend.attention(self, {.qkv = w.qkv.data(),
                              .offsets = batch.offsets,
                              .out = w.context.data(),
@@ -53,7 +51,7 @@ void bert_forward(const Backend& backend, const Parameters& p, const RaggedBatch
                              .T = T,
                              .C = C,
                              .H = c.heads,
-                             .type = type});
+                             .type = layer.qkv.weight.get()->type});
     linear(layer.attention_out, w.context.data(), hidden, hidden, C, C, Activation::kNone);
     layernorm(layer.attention_norm);
     linear(layer.feedforward_in, hidden, nullptr, w.feedforward.data(), I, C, c.activation);

@@ -7,8 +7,8 @@
 //   text_ids  (B)       the number by which each text draws its mask (ops/random.h); may be null when dropout is 0
 //   dropout   probability that an attention probability is dropped, 0 <= dropout < 1; seed >= 0, one a site and step
 // Memory beyond the output is one block of score rows a thread, never [H, L, L].
-// `type` allows products less exact than float32 where there is neither dropout nor log_sums: operands and
-// probabilities rounded to bfloat16 or to whole numbers of 16 bits.
+// `type`, that of the products before, allows less exact ones than float32 where there is neither dropout nor log_sums:
+// operands and probabilities rounded to bfloat16 or to whole numbers of 16 bits.
 #pragma once
 #include <cstdint>
 
@@ -32,7 +32,7 @@ template <class Visitor>
 void fields(Visitor& v, AttentionForward& a) {
   v.size("B", a.B), v.size("T", a.T), v.size("C", a.C), v.size("H", a.H), v.size("seed", a.seed);
   v.number("dropout", a.dropout);
-  v.optional_choice("dtype", a.type, {"float32", "bfloat16"});
+  v.optional_choice("dtype", a.type, {"float32", "bfloat16", "int8", "int16"});
   v.input("qkv", a.qkv, int64_t{a.T} * 3 * a.C);
   v.host("offsets", a.offsets, int64_t{a.B} + 1);
   v.optional("text_ids", a.text_ids, int64_t{a.B});

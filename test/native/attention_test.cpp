@@ -256,18 +256,17 @@ TEST_P(RoundedAttention, ServesTextsThatAreLongEnough) {
     state.kernels = &kernels;
     state.pool = &pool;
     const int32_t offsets[] = {0, S};
-    std::vector<float> out(S * p.D, kUnwritten), exact, log_sums;
-    attention(&state, {.qkv = p.qkv.data(),
-                       .offsets = offsets,
-                       .out = out.data(),
-                       .B = 1,
-                       .T = S,
-                       .C = p.D,
-                       .H = 1,
-                       .type = DataType::kBfloat16});
+    std::vector<float> exact, log_sums;
     forward(p, exact, log_sums);
-    EXPECT_EQ(out, S < tokens ? exact : rounded(p)) << "S " << S;
     EXPECT_NE(exact, rounded(p));
+    for (const DataType type : {DataType::kFloat32, DataType::kBfloat16, DataType::kInt8, DataType::kInt16}) {
+      std::vector<float> out(S * p.D, kUnwritten);
+      attention(
+          &state,
+          {.qkv = p.qkv.data(), .offsets = offsets, .out = out.data(), .B = 1, .T = S, .C = p.D, .H = 1, .type = type});
+      const bool rounds = type == DataType::kInt8 ? kernels.rounded_attention_in_int8 : type != DataType::kFloat32;
+      EXPECT_EQ(out, rounds && S >= tokens ? rounded(p) : exact) << "S " << S << ", type " << static_cast<int>(type);
+    }
   }
 }
 

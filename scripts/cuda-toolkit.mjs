@@ -65,12 +65,16 @@ function pip(...args) {
 function make(to, fill, message) {
   mkdirSync(dirname(to), { recursive: true });
   const folder = mkdtempSync(`${to}-`);
-  const filled = fill(folder);
-  if (filled) {
-    rmSync(to, { recursive: true, force: true });
-    renameSync(folder, to);
+  let filled = false;
+  try {
+    filled = fill(folder);
+    if (filled) {
+      rmSync(to, { recursive: true, force: true });
+      renameSync(folder, to);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  rmSync(folder, { recursive: true, force: true });
   if (!filled) fail(`ERR_TOOL_MISSING ${message}`);
 }
 

@@ -1,6 +1,6 @@
 // What the other scripts share: running programs, and naming those that are missing with the command that installs them.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -22,11 +22,16 @@ export function run(command, args, options = {}) {
   return status ?? 1; // no status: killed by a signal
 }
 
-/** Copies a file to a name under which a process may have it loaded, by a name that nobody has. */
+/** Copies a file, as a whole or not at all, to a name under which a process may have another one loaded. */
 export function place(from, to) {
+  const part = `${to}.part`;
   mkdirSync(dirname(to), { recursive: true });
-  copyFileSync(from, `${to}.part`);
-  renameSync(`${to}.part`, to);
+  try {
+    copyFileSync(from, part);
+    renameSync(part, to);
+  } finally {
+    rmSync(part, { force: true });
+  }
 }
 
 /** The lines of cpp/sources.txt. */
